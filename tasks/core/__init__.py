@@ -1,0 +1,1 @@
+"""What all stages share: recipe, contracts, errors, hashing, plan, seeds, statistics."""

@@ -1,0 +1,37 @@
+"""What every stage gets beside the results of earlier stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.core.home import Home
+from tasks.core.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Context:
+    """One recipe in one home, and the folder this stage may write to.
+
+    `folder` is absolute and belongs to this stage and this key alone. It may hold the leftovers of a
+    run that was killed: a stage either overwrites them or, like `train`, resumes from them.
+    """
+
+    recipe: Recipe
+    recipe_folder: Path
+    home: Home
+    folder: Path
+    key: str
+    recipe_hash: str
+    """SHA-256 of the resolved recipe."""
+    parent: str | None = None
+    """Dataset version that `ingest` extends."""
+    disabled: frozenset[str] = frozenset()
+    """Gates switched off by a drill; each is reported as skipped, and such a run never promotes."""
+    progress: Callable[[float, str], None] = field(default=lambda share, text: None, compare=False)
+    """Told how far a long stage has come: share in [0, 1] and one line of text."""
+
+    def relative(self, path: Path) -> str:
+        """A path inside the home as contracts hold it."""
+        return self.home.relative(path)

@@ -1,0 +1,321 @@
+"""The recipe's schema: one YAML file that says what data, what model, what gates.
+
+Validated once, at the edge (`tasks/core/load.py`); inside, a `Recipe` is trusted. Every field that is
+not required has a default that `evergreen check --resolved` prints.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Problem = Literal["classification", "regression"]
+
+CLASSIFICATION_METRICS = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "roc_auc", "log_loss")
+REGRESSION_METRICS = ("rmse", "mae", "r2")
+SMALLER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
+
+
+class Block(BaseModel):
+    """A frozen, strict section of a recipe: unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Custom(Block):
+    """A part of your own: an ordinary function or class, named by file or module."""
+
+    kind: Literal["custom"]
+    ref: str = Field(pattern=r"^[^:]+:[A-Za-z_][A-Za-z0-9_]*$")
+    """`file.py:Name` (relative to the recipe's folder) or `package.module:Name`."""
+    args: dict[str, Any] = {}
+    """Keyword arguments it is called with."""
+
+
+class CsvReader(Block):
+    """Delimited text."""
+
+    kind: Literal["csv"]
+    path: str
+    """File or glob, relative to the recipe's folder; any fsspec URL."""
+    separator: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+
+
+class ParquetReader(Block):
+    """Parquet files."""
+
+    kind: Literal["parquet"]
+    path: str
+    """File or glob, relative to the recipe's folder; any fsspec URL."""
+
+
+class SklearnReader(Block):
+    """Real data bundled with scikit-learn: works offline."""
+
+    kind: Literal["sklearn"]
+    name: Literal["digits", "breast_cancer", "diabetes", "iris", "wine"]
+
+
+Reader = Annotated[CsvReader | ParquetReader | SklearnReader | Custom, Field(discriminator="kind")]
+
+
+class NumericFeature(Block):
+    """A quantity."""
+
+    kind: Literal["numeric"]
+
+
+class CategoricalFeature(Block):
+    """One of a closed or open set of labels."""
+
+    kind: Literal["categorical"]
+
+
+class ImageFeature(Block):
+    """An image stored as the columns `<feature>_<row>_<column>`, one grey value each."""
+
+    kind: Literal["image"]
+    size: tuple[int, int]
+    """Height and width in pixels."""
+
+
+class DropFeature(Block):
+    """A column that is stored with the dataset but never given to the model."""
+
+    kind: Literal["drop"]
+
+
+Feature = Annotated[NumericFeature | CategoricalFeature | ImageFeature | DropFeature, Field(discriminator="kind")]
+
+
+class RandomSplit(Block):
+    """Sticky split by a keyed hash of the row's identity: once test, always test."""
+
+    kind: Literal["random"] = "random"
+    validation: float = Field(default=0.15, gt=0, lt=0.5)
+    test: float = Field(default=0.15, gt=0, lt=0.5)
+    key: int = 0
+    """Another key gives another split."""
+    group: str | None = None
+    """Column whose rows must stay on one side (a patient, a customer)."""
+
+
+class TimeSplit(Block):
+    """The newest rows are held out; a sticky hash share of all older rows guards beside them."""
+
+    kind: Literal["time"]
+    validation: float = Field(default=0.15, gt=0, lt=0.5)
+    test: float = Field(default=0.15, gt=0, lt=0.5)
+    guard: float = Field(default=0.05, ge=0, lt=0.5)
+    """Share of rows, chosen by hash, that no model is ever trained on, at any date."""
+    key: int = 0
+
+
+Split = Annotated[RandomSplit | TimeSplit, Field(discriminator="kind")]
+
+
+class Data(Block):
+    """Where rows come from and what the columns mean."""
+
+    reader: Reader
+    target: str
+    """Column to predict."""
+    id: str | None = None
+    """Column that identifies a row; without one a row is known by a hash of its features."""
+    time: str | None = None
+    """Column that orders rows in time."""
+    features: dict[str, Feature] = {}
+    """Kinds of columns; what is not named is inferred from the first rows and shown by `check`."""
+    split: Split = RandomSplit()
+    expectations: str | None = None
+    """Great Expectations suite as JSON, relative to the recipe's folder."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_kind_is_random_by_default(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("split"), dict):
+            value = {**value, "split": {"kind": "random", **value["split"]}}
+        return value
+
+    @model_validator(mode="after")
+    def _columns_agree(self) -> Data:
+        if self.split.kind == "time" and self.time is None:
+            raise ValueError("data.split.kind is time, so data.time must name the column that orders the rows")
+        if self.target in (self.id, self.time):
+            raise ValueError(f"data.target '{self.target}' is also data.id or data.time; name a different column")
+        if self.split.validation + self.split.test >= 0.9:
+            raise ValueError("data.split.validation + data.split.test must stay below 0.9, or nothing is left to train on")
+        return self
+
+
+class Transforms(Block):
+    """What is fitted on the training rows and travels inside the model."""
+
+    impute: Literal["mean", "median", "none"] = "median"
+    """Numeric gaps; `none` makes a row with a gap an error at prediction time."""
+    scale: Literal["standard", "minmax", "none"] = "standard"
+    rare_below: int = Field(default=2, ge=1)
+    """A category seen in fewer training rows than this shares one 'other' column."""
+    max_categories: int = Field(default=50, ge=1)
+    """The most frequent categories get a column of their own; the rest share 'other'."""
+
+
+class Mlp(Block):
+    """Multi-layer perceptron for flat inputs."""
+
+    kind: Literal["mlp"] = "mlp"
+    hidden: tuple[Annotated[int, Field(gt=0)], ...] = (64, 64)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    batch_norm: bool = False
+
+
+class Cnn(Block):
+    """Small convolutional network for images."""
+
+    kind: Literal["cnn"]
+    channels: tuple[Annotated[int, Field(gt=0)], ...] = (32, 64)
+    hidden: int = Field(default=128, gt=0)
+    dropout: float = Field(default=0.25, ge=0, lt=1)
+
+
+Model = Annotated[Mlp | Cnn | Custom, Field(discriminator="kind")]
+
+
+class Sgd(Block):
+    """Stochastic gradient descent with momentum."""
+
+    kind: Literal["sgd"]
+    lr: float = Field(default=0.05, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+
+
+class Adam(Block):
+    """Adam (Kingma & Ba, 2015)."""
+
+    kind: Literal["adam"]
+    lr: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+
+
+class AdamW(Block):
+    """Adam with decoupled weight decay (Loshchilov & Hutter, 2019)."""
+
+    kind: Literal["adamw"] = "adamw"
+    lr: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+
+
+Optimizer = Annotated[Sgd | Adam | AdamW, Field(discriminator="kind")]
+
+
+class ConstantSchedule(Block):
+    """The learning rate stays as it is."""
+
+    kind: Literal["constant"]
+
+
+class CosineSchedule(Block):
+    """Half a cosine from the learning rate down to `floor` times it, over all steps."""
+
+    kind: Literal["cosine"] = "cosine"
+    floor: float = Field(default=0.0, ge=0, lt=1)
+
+
+Schedule = Annotated[ConstantSchedule | CosineSchedule, Field(discriminator="kind")]
+
+
+class EarlyStopping(Block):
+    """Stop when the validation loss has not improved for `patience` epochs."""
+
+    patience: int = Field(default=10, gt=0)
+
+
+class Training(Block):
+    """How the weights are found."""
+
+    loss: Literal["auto", "cross_entropy", "mse", "mae", "huber"] = "auto"
+    """`auto`: cross-entropy for classification, mean squared error for regression."""
+    class_weights: Literal["none", "balanced"] = "none"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    optimizer: Optimizer = AdamW()
+    schedule: Schedule = CosineSchedule()
+    epochs: int = Field(default=30, gt=0)
+    batch_size: int = Field(default=64, gt=0)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """`auto`: bfloat16 autocast on a GPU that has it, float32 elsewhere."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    gradient_clip: float | None = Field(default=None, gt=0)
+    """Largest norm of the gradient; none: not clipped."""
+    early_stopping: EarlyStopping | None = EarlyStopping()
+    seed: int = Field(default=0, ge=0)
+    timeout_minutes: float = Field(default=60.0, gt=0)
+
+
+class Promotion(Block):
+    """When a challenger may replace the champion."""
+
+    rule: Literal["auto", "superior", "non_inferior"] = "auto"
+    metric: str | None = None
+    """Metric both models are compared by; none: accuracy or rmse."""
+    gain: float = Field(default=0.0, ge=0)
+    """`superior`: shown to be better by more than this."""
+    margin: float = Field(default=0.02, gt=0)
+    """`non_inferior`: shown not to be worse by more than this; relative for losses and errors."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """One-sided."""
+    approval: Literal["auto", "manual"] = "auto"
+
+
+class Gates(Block):
+    """What stops a run. The thresholds on metrics bound the test split."""
+
+    thresholds: dict[str, float] = {}
+    """Metric → the least (for losses and errors: the most) allowed on the test rows."""
+    promotion: Promotion = Promotion()
+    min_rows: int = Field(default=50, ge=10)
+    """`volume`: rows that must remain after quarantine."""
+    max_quarantined: float = Field(default=0.05, ge=0, le=1)
+    """`expectations`: share of rows that may be quarantined before the run stops."""
+    max_duplicates: float = Field(default=0.5, ge=0, le=1)
+    """`duplicates`: share of rows that may repeat an earlier row exactly."""
+    max_overlap: float = Field(default=0.01, ge=0, le=1)
+    """`leakage`: share of test rows that may have a duplicate among the training rows."""
+    min_rows_per_class: int = Field(default=5, ge=1)
+    """`class_coverage`: rows each class must have in the training split."""
+
+
+class Recipe(Block):
+    """One model: its data, its training, its gates."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
+    """The registered model's name: lower-case letters, digits, - and _."""
+    problem: Problem
+    data: Data
+    transforms: Transforms = Transforms()
+    model: Model = Mlp()
+    training: Training = Training()
+    gates: Gates = Gates()
+
+    @property
+    def metric(self) -> str:
+        """The metric that decides promotion."""
+        return self.gates.promotion.metric or ("accuracy" if self.problem == "classification" else "rmse")
+
+    @model_validator(mode="after")
+    def _metrics_fit_the_problem(self) -> Recipe:
+        known = CLASSIFICATION_METRICS if self.problem == "classification" else REGRESSION_METRICS
+        for field, name in [
+            ("gates.promotion.metric", self.metric),
+            *((f"gates.thresholds.{name}", name) for name in self.gates.thresholds),
+        ]:
+            if name not in known:
+                raise ValueError(f"{field}: '{name}' is not a metric of {self.problem}; choose one of {', '.join(known)}")
+        if self.problem == "regression" and self.training.loss == "cross_entropy":
+            raise ValueError("training.loss: cross_entropy needs problem: classification")
+        if self.problem == "classification" and self.training.loss not in ("auto", "cross_entropy"):
+            raise ValueError(f"training.loss: {self.training.loss} needs problem: regression")
+        return self

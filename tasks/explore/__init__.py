@@ -1,0 +1,1 @@
+"""What the data look like, and what follows for the features."""

@@ -1,0 +1,1 @@
+"""Sticky splits and transforms fitted on training rows, written as memory-mapped tensors."""

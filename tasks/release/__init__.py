@@ -1,0 +1,1 @@
+"""Package, decide, promote."""

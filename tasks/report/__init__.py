@@ -1,0 +1,1 @@
+"""Plots and pages people read; offline, one file each."""

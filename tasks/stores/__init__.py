@@ -1,0 +1,1 @@
+"""The doors to what keeps state: DVC, MLflow, the ledger, the lease."""

@@ -1,0 +1,1 @@
+"""The chain of evidence behind a model or a prediction."""

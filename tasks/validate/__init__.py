@@ -1,0 +1,1 @@
+"""The data gates: expectations, leakage, duplicates; bad rows go to quarantine with a reason."""
