@@ -1,0 +1,250 @@
+"""From what a person typed to a validated recipe: where it lies, its YAML, its overrides."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from tasks.core import refs
+from tasks.core.errors import RequestError
+from tasks.core.hashing import PROJECT, file_sha256, json_sha256
+from tasks.core.home import Home, write_atomically
+from tasks.core.recipe import Recipe
+
+SHIPPED = (PROJECT / "tasks" / "shipped", PROJECT / "data")
+"""Where the recipes of a wheel, and of a checkout, lie."""
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A validated recipe, the folder its paths resolve against, and the hash that names it."""
+
+    recipe: Recipe
+    folder: Path
+    file: Path
+    hash: str
+    """SHA-256 of the resolved recipe and of the code its refs name."""
+    overrides: tuple[str, ...] = ()
+
+
+def find_recipe(text: str) -> Path:
+    """The YAML file behind RECIPE: a path, a name under the nearest `data/`, or a shipped recipe.
+
+    Raises:
+        RequestError: there is none; the nearest names are offered.
+    """
+    path = Path(text).expanduser()
+    if path.is_dir():
+        if (path / "recipe.yaml").is_file():
+            return (path / "recipe.yaml").absolute()
+        if len(path.parts) > 1 or text.startswith("."):
+            raise RequestError(
+                f"The folder {text} holds no recipe.yaml.", remedy="Write one with `evergreen init`.", code="recipe"
+            )
+    elif path.is_file():
+        if path.suffix not in (".yaml", ".yml"):
+            raise RequestError(
+                f"{text} is not a YAML file.",
+                remedy="Name a recipe.yaml, or make one from data with `evergreen init`.",
+                code="recipe",
+            )
+        return path.absolute()
+    here = Path.cwd()
+    nearest = next((folder / "data" for folder in (here, *here.parents) if (folder / "data").is_dir()), None)
+    roots = [root for root in (nearest, *SHIPPED) if root is not None]
+    for root in roots:
+        if (root / text / "recipe.yaml").is_file():
+            return root / text / "recipe.yaml"
+    known = sorted({found.parent.name for root in roots for found in root.glob("*/recipe.yaml")})
+    close = difflib.get_close_matches(text, known, n=1)
+    offer = f"Did you mean '{close[0]}'?" if close else f"Known recipes: {', '.join(known)}; or give a path."
+    raise RequestError(f"There is no recipe '{text}'.", remedy=offer, code="recipe")
+
+
+def load_recipe(text: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """Find, read, override and validate a recipe.
+
+    Raises:
+        RequestError: no such recipe, broken YAML, a key or value the schema refuses, a bad override.
+    """
+    file = find_recipe(text)
+    values = _read_yaml(file)
+    if overrides:
+        _apply(values, overrides)
+    try:
+        recipe = Recipe.model_validate_json(json.dumps(values, allow_nan=False, default=str))
+    except ValidationError as error:
+        raise _refusal(file, values, error) from None
+    except ValueError:
+        raise RequestError(
+            f"{file}: a number is .nan or .inf.", remedy="Give it a finite value.", code="recipe"
+        ) from None
+    return LoadedRecipe(recipe, file.parent, file, _hash(recipe, file.parent), tuple(overrides))
+
+
+def claim(home: Home, loaded: LoadedRecipe) -> None:
+    """Note in the home which folder owns the model's name.
+
+    Raises:
+        RequestError: another folder, which still has a recipe of that name, owns it.
+    """
+    marker = home.results(loaded.recipe.name) / "folder.json"
+    mine = str(loaded.file.resolve())
+    if marker.is_file():
+        other = Path(json.loads(marker.read_text())["recipe"])
+        if str(other) == mine:
+            return
+        if other.is_file() and _read_yaml(other).get("name") == loaded.recipe.name:
+            raise RequestError(
+                f"{loaded.file} and {other} both claim the model name '{loaded.recipe.name}'.",
+                remedy="Change `name` in one of them, or use another --home.",
+                code="recipe",
+            )
+    write_atomically(marker, json.dumps({"recipe": mine}))
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
+    except (yaml.YAMLError, UnicodeDecodeError, OSError, OmegaConfBaseException) as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        where = f" line {line + 1}" if line is not None else ""
+        what = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise RequestError(f"{file}{where}: {what}.", remedy="Mend the YAML.", code="recipe") from None
+    if not isinstance(values, dict):
+        raise RequestError(
+            f"{file} is not a recipe: it must be a mapping with name, problem and data.",
+            remedy="See `evergreen schema`, or write one with `evergreen init`.",
+            code="recipe",
+        )
+    return {str(key): value for key, value in values.items()}
+
+
+def _apply(values: dict[str, Any], overrides: Sequence[str]) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    for text in overrides:
+        try:
+            override = OverridesParser.create().parse_override(text)
+        except HydraException:
+            raise RequestError(
+                f"The override '{text}' cannot be read.",
+                remedy="Write key=value, for example training.epochs=5; quote a value that holds =, comma or brackets.",
+                code="override",
+            ) from None
+        if override.is_sweep_override():
+            raise RequestError(
+                f"The override '{text}' lists several values.", remedy="Give one value.", code="override"
+            )
+        _set(values, override.key_or_group.split("."), override.value(), text, delete=override.is_delete())
+
+
+def _set(values: dict[str, Any], keys: list[str], value: Any, text: str, *, delete: bool) -> None:
+    place: Any = values
+    for key in keys[:-1]:
+        place = place.setdefault(key, {})
+        if not isinstance(place, dict):
+            raise RequestError(
+                f"The override '{text}' goes through '{key}', which is a value and not a section.",
+                remedy="Name a field that exists; `evergreen check RECIPE --resolved` prints them all.",
+                code="override",
+            )
+    if delete:
+        place.pop(keys[-1], None)
+    elif keys[-1] == "kind" and place.get("kind") not in (None, value):
+        # Another kind has other fields: what was said for the old one does not carry over.
+        place.clear()
+        place["kind"] = value
+    else:
+        place[keys[-1]] = value
+
+
+def _refusal(file: Path, values: dict[str, Any], error: ValidationError) -> RequestError:
+    """One sentence for the first thing that is wrong; how many more there are."""
+    problems = error.errors(include_url=False, include_context=True)
+    first = problems[0]
+    field = ".".join(_path(values, first["loc"]))
+    rest = f" ({len(problems) - 1} more after it)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = _fields_beside(first["loc"])
+        close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        remedy = f"Did you mean '{close[0]}'?" if close else f"Known here: {', '.join(sorted(known))}."
+        return RequestError(f"{file}: unknown key '{field}'{rest}.", remedy=remedy, code="recipe")
+    if first["type"] == "missing":
+        return RequestError(f"{file}: '{field}' is missing{rest}.", remedy=f"Add {field}.", code="recipe")
+    message = first["msg"].removeprefix("Value error, ")
+    where = f"'{field}': " if field else ""
+    return RequestError(
+        f"{file}: {where}{message[:1].lower()}{message[1:]}{rest}.",
+        remedy="`evergreen schema` lists every field with its type and range.",
+        code="recipe",
+    )
+
+
+def _path(values: Any, location: Iterable[int | str]) -> Iterator[str]:
+    """The keys of a pydantic location that stand in the YAML: union tags are left out."""
+    parts = list(location)
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        if isinstance(values, dict) and (part in values or last):
+            values = values.get(part)
+            yield str(part)
+        elif isinstance(values, list) and isinstance(part, int):
+            values = values[part] if part < len(values) else None
+            yield str(part)
+
+
+def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields of the section that holds the last element of `location`."""
+    options: list[Any] = [Recipe]
+    for part in location[:-1]:
+        found: list[Any] = []
+        for option in options:
+            fields = option.model_fields
+            if part in fields:
+                found += list(_models(fields[part].annotation))
+            elif any(getattr(field, "default", None) == part for field in fields.values()) or _has_tag(option, part):
+                found.append(option)
+        options = found or options
+    return sorted({name for option in options for name in option.model_fields})
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from _models(inner)
+
+
+def _has_tag(model: type[BaseModel], part: int | str) -> bool:
+    kind = model.model_fields.get("kind")
+    return kind is not None and part in getattr(kind.annotation, "__args__", ())
+
+
+def _hash(recipe: Recipe, folder: Path) -> str:
+    resolved = recipe.model_dump(mode="json")
+    code = {ref: file_sha256(refs.source_file(ref, folder)) for ref in sorted(set(custom_refs(resolved)))}
+    return json_sha256({"recipe": resolved, "code": code})
+
+
+def custom_refs(values: Any) -> Iterator[str]:
+    """Every `ref` of a `kind: custom` block in a resolved recipe."""
+    if isinstance(values, dict):
+        if values.get("kind") == "custom" and isinstance(values.get("ref"), str):
+            yield values["ref"]
+        for inner in values.values():
+            yield from custom_refs(inner)
+    elif isinstance(values, list):
+        for inner in values:
+            yield from custom_refs(inner)
