@@ -1,0 +1,223 @@
+"""What a run will do, and exactly why: one function makes the keys for `plan` and for `run`.
+
+A key is the hash of a stage's components: `data` (bytes from outside: the source, the champion),
+`parameters` (the declared recipe fields), `code` (its import closure and custom refs), `environment`
+(library versions, Python, device) and `inputs` (identities of the results it takes). A run carries
+out its plan to the letter: a stage downstream of one that runs, runs as well, so that what was
+announced is what happens.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from tasks.core import refs, results
+from tasks.core.hashing import code_hashes, file_sha256, json_sha256
+from tasks.core.home import Home
+from tasks.core.load import LoadedRecipe, custom_refs
+
+Cause = Literal[
+    "first_run",
+    "data_changed",
+    "parameter_changed",
+    "code_changed",
+    "environment_changed",
+    "artifact_missing",
+    "artifact_damaged",
+    "upstream",
+    "unchanged",
+]
+CAUSES: tuple[Cause, ...] = Cause.__args__  # type: ignore[attr-defined]
+
+
+class Declared(Protocol):
+    """What the plan needs to know of a stage; `tasks.stage.Stage` is one."""
+
+    name: str
+    function: Any
+    inputs: tuple[str, ...]
+    reads: tuple[str, ...]
+    libraries: tuple[str, ...]
+    uses_device: bool
+
+    @property
+    def file(self) -> Path: ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a plan."""
+
+    name: str
+    action: Literal["run", "cached"]
+    cause: Cause
+    detail: str
+    expected_seconds: float | None
+    record: results.Record | None = None
+    """The result that is used again, or that is rebuilt because its files are gone."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every stage in order, and what the keys were made from."""
+
+    steps: tuple[Step, ...]
+    facts: Facts
+
+    @property
+    def runs(self) -> tuple[Step, ...]:
+        """The steps that will be executed."""
+        return tuple(step for step in self.steps if step.action == "run")
+
+    def step(self, name: str) -> Step:
+        """The step of one stage."""
+        return next(step for step in self.steps if step.name == name)
+
+    @property
+    def expected_seconds(self) -> float | None:
+        """Sum over the steps that run; None when one of them has never been timed."""
+        known = [step.expected_seconds for step in self.runs]
+        return None if None in known else round(sum(value for value in known if value is not None), 1)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of the world outside the recipe when a plan is made."""
+
+    data: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Stage → the outside bytes it depends on, by name (`source`, `parent`, `champion`, …)."""
+    settled: frozenset[str] = frozenset()
+    """Stages with nothing left to do although they have no record under their key."""
+    disabled: frozenset[str] = frozenset()
+
+
+def make_plan(stages: Sequence[Declared], loaded: LoadedRecipe, home: Home, facts: Facts) -> Plan:
+    """Plan the given stages, in order."""
+    identities: dict[str, str | None] = {}
+    steps = []
+    for stage in stages:
+        step = _plan_step(stage, loaded, home, facts, identities)
+        known = step.record is not None and step.cause in ("unchanged", "artifact_missing", "artifact_damaged")
+        identities[stage.name] = step.record.identity if known and step.record else None
+        steps.append(step)
+    return Plan(tuple(steps), facts)
+
+
+def components_of(
+    stage: Declared, loaded: LoadedRecipe, facts: Facts, identities: dict[str, str | None]
+) -> dict[str, Any]:
+    """Everything the result of a stage depends on, by component. An unknown input is None."""
+    resolved = loaded.recipe.model_dump(mode="json")
+    parameters = {name: _field(resolved, name) for name in stage.reads}
+    if facts.disabled:
+        parameters["disabled"] = sorted(facts.disabled)
+    own_refs = sorted(set(custom_refs(parameters)))
+    code = code_hashes(stage.file, stage.function.__name__, frozenset(_words(parameters)))
+    code |= {ref: file_sha256(refs.source_file(ref, loaded.folder)) for ref in own_refs}
+    environment = {name: importlib.metadata.version(name) for name in stage.libraries}
+    environment["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if stage.uses_device:
+        environment["device"] = device_kind(loaded.recipe.training.device)
+    return {
+        "data": facts.data.get(stage.name, {}),
+        "parameters": parameters,
+        "code": code,
+        "environment": environment,
+        "inputs": {name: identities.get(name) for name in stage.inputs},
+    }
+
+
+def key_of(stage: str, components: dict[str, Any]) -> str:
+    """The cache key of a stage."""
+    return json_sha256({"stage": stage, **components})
+
+
+def device_kind(asked: str) -> str:
+    """`cpu` or `cuda`, found without importing torch."""
+    if asked != "auto":
+        return asked
+    built_for_cpu = importlib.metadata.version("torch").endswith("+cpu")
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return "cuda" if not built_for_cpu and not hidden and Path("/dev/nvidiactl").exists() else "cpu"
+
+
+def _plan_step(
+    stage: Declared, loaded: LoadedRecipe, home: Home, facts: Facts, identities: dict[str, str | None]
+) -> Step:
+    name = loaded.recipe.name
+    last = results.latest(home, name, stage.name)
+    expected = last.seconds if last else None
+    running = [earlier for earlier in stage.inputs if identities.get(earlier) is None]
+    components = components_of(stage, loaded, facts, identities)
+    if not running:
+        if stage.name in facts.settled and last is not None:
+            return Step(stage.name, "cached", "unchanged", "the challenger is the champion", 0.0, last)
+        record = results.find(home, name, stage.name, key_of(stage.name, components))
+        if record is not None:
+            damage = results.damage(home, record)
+            if damage is None:
+                return Step(stage.name, "cached", "unchanged", "", 0.0, record)
+            return Step(stage.name, "run", damage.cause, damage.path, expected, record)  # type: ignore[arg-type]
+    cause, detail = _why(last, components, running)
+    return Step(stage.name, "run", cause, detail, expected)
+
+
+def _why(last: results.Record | None, components: dict[str, Any], running: list[str]) -> tuple[Cause, str]:
+    """The first cause, in the contract's order, that tells these components from the last result's."""
+    if last is None:
+        return "first_run", "this stage has no result yet"
+    by_component: tuple[tuple[Cause, str], ...] = (
+        ("data_changed", "data"),
+        ("parameter_changed", "parameters"),
+        ("code_changed", "code"),
+        ("environment_changed", "environment"),
+    )
+    for cause, component in by_component:
+        before, after = _flat(last.components[component]), _flat(components[component])
+        changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+        if changed:
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            return cause, _change(component, changed[0], before, after) + more
+    if running:
+        return "upstream", f"{' and '.join(running)} will run"
+    other = [name for name, value in components["inputs"].items() if last.components["inputs"].get(name) != value]
+    return "upstream", f"{' and '.join(other) or 'an earlier stage'} gave another result"
+
+
+def _change(component: str, name: str, before: dict[str, Any], after: dict[str, Any]) -> str:
+    if component == "code":
+        return name
+    if component == "data" and name in ("source", "parent"):
+        return {"source": "the source's bytes", "parent": "the dataset it extends"}[name]
+    return f"{name}: {before.get(name)} → {after.get(name)}"
+
+
+def _field(resolved: dict[str, Any], dotted: str) -> Any:
+    value: Any = resolved
+    for part in dotted.split("."):
+        value = value[part]
+    return value
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one level of dotted names."""
+    if not isinstance(value, dict) or not value:
+        return {prefix: value} if prefix else {}
+    flat: dict[str, Any] = {}
+    for key, inner in value.items():
+        flat |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+def _words(value: Any) -> set[str]:
+    """Every string inside a value: the kinds that are chosen are among them."""
+    if isinstance(value, str):
+        return {value}
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set().union(*(_words(item) for item in inner)) if inner else set()
