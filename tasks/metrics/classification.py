@@ -1,0 +1,153 @@
+"""Classification metrics on numpy: what each means, its range, and when it has no value.
+
+All take the same four things: `targets` int [N], `predictions` int [N], `probabilities` float [N, C] or
+None, `classes` the names behind the numbers (classes beyond C are ones the model does not know). All
+raise `Undefined` where there are no rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tasks.metrics import Undefined
+
+
+def accuracy(
+    targets: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray | None, classes: Sequence[str]
+) -> float:
+    """Share of rows whose class is predicted, in [0, 1]."""
+    _some_rows(targets)
+    return float(np.mean(targets == predictions))
+
+
+def f1_macro(
+    targets: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray | None, classes: Sequence[str]
+) -> float:
+    """Mean over classes of 2·TP / (2·TP + FP + FN), in [0, 1].
+
+    Raises:
+        Undefined: a class is neither among the targets nor predicted: 0/0.
+    """
+    right, predicted, actual = _counts(targets, predictions, classes)
+    return _mean_of_ratios(2 * right, predicted + actual, classes, "is neither among these rows nor predicted")
+
+
+def precision_macro(
+    targets: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray | None, classes: Sequence[str]
+) -> float:
+    """Mean over classes of TP / (TP + FP), in [0, 1].
+
+    Raises:
+        Undefined: a class is never predicted: 0/0.
+    """
+    right, predicted, _ = _counts(targets, predictions, classes)
+    return _mean_of_ratios(right, predicted, classes, "is never predicted")
+
+
+def recall_macro(
+    targets: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray | None, classes: Sequence[str]
+) -> float:
+    """Mean over classes of TP / (TP + FN), in [0, 1]: accuracy that weighs every class alike.
+
+    Raises:
+        Undefined: a class is not among the targets: 0/0.
+    """
+    right, _, actual = _counts(targets, predictions, classes)
+    return _mean_of_ratios(right, actual, classes, "has no row here")
+
+
+def roc_auc(
+    targets: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray | None, classes: Sequence[str]
+) -> float:
+    """Chance that a row of a class scores higher than one of another, in [0, 1]; ties count half.
+
+    Two classes: the last is the positive one. More: mean over classes, each against the rest. Computed
+    from ranks (Hanley & McNeil, 1982).
+
+    Raises:
+        Undefined: no usable probabilities, or a class has no row or all rows.
+    """
+    scores = _usable(targets, probabilities, classes)
+    if scores.shape[1] < 2:
+        raise Undefined("there is one class only")
+    columns = [1] if scores.shape[1] == 2 else list(range(scores.shape[1]))
+    return float(np.mean([binary_roc_auc(targets == column, scores[:, column], classes[column]) for column in columns]))
+
+
+def log_loss(
+    targets: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray | None, classes: Sequence[str]
+) -> float:
+    """Mean of −ln P(true class) in nats, from 0; probabilities are kept 2.2e-16 away from 0, so it is finite.
+
+    Raises:
+        Undefined: no usable probabilities.
+    """
+    return float(np.mean(row_log_loss(targets, _usable(targets, probabilities, classes))))
+
+
+def row_log_loss(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """−ln P(true class) of each row in nats, [N]; `targets` int [N], `probabilities` [N, C] of any scale."""
+    shares = probabilities / probabilities.sum(axis=1, keepdims=True)
+    true = shares[np.arange(len(targets)), targets]
+    tiny = np.finfo(np.float64).eps
+    return np.asarray(-np.log(np.clip(true, tiny, 1.0)))
+
+
+def binary_roc_auc(positive: np.ndarray, scores: np.ndarray, name: str = "positive") -> float:
+    """Area under the ROC curve of one class against the rest; `positive` bool [N], `scores` [N].
+
+    Raises:
+        Undefined: all rows or none are positive.
+    """
+    positives = int(positive.sum())
+    negatives = len(positive) - positives
+    if positives == 0 or negatives == 0:
+        raise Undefined(f"class {name} has {'no row' if positives == 0 else 'all rows'} here")
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    middle = np.cumsum(counts) - (counts - 1) / 2
+    ranks = middle[inverse.reshape(-1)]
+    return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def confusion(targets: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
+    """Rows by true class (down) and predicted class (across), int [classes, classes]; codes are not negative."""
+    flat = np.bincount(targets * classes + predictions, minlength=classes * classes)
+    return flat.reshape(classes, classes)
+
+
+def _counts(
+    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows per class that are right, predicted, actual."""
+    _some_rows(targets)
+    matrix = confusion(targets, predictions, len(classes))
+    return np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+
+
+def _mean_of_ratios(above: np.ndarray, below: np.ndarray, classes: Sequence[str], why: str) -> float:
+    empty = [str(name) for name, number in zip(classes, below, strict=True) if number == 0]
+    if empty:
+        shown = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
+        raise Undefined(f"class {shown} {why}")
+    return float(np.mean(above / below))
+
+
+def _usable(targets: np.ndarray, probabilities: np.ndarray | None, classes: Sequence[str]) -> np.ndarray:
+    _some_rows(targets)
+    if probabilities is None:
+        raise Undefined("there are no probabilities")
+    if not np.isfinite(probabilities).all():
+        raise Undefined(
+            f"{int((~np.isfinite(probabilities)).any(axis=1).sum())} rows have probabilities that are not finite"
+        )
+    strange = int((targets >= probabilities.shape[1]).sum())
+    if strange:
+        raise Undefined(f"{strange} rows have a class the model does not know")
+    return probabilities
+
+
+def _some_rows(targets: np.ndarray) -> None:
+    if len(targets) == 0:
+        raise Undefined("there are no rows")
