@@ -1,0 +1,47 @@
+# The commands a person types are the commands CI runs. Needs Python 3.11, pip and make; nothing else.
+# Another interpreter: make install PYTHON=/path/to/python3.11
+
+PYTHON ?= python3.11
+BENCH ?= --quick
+VENV := .venv
+RUN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-full lint bench lock clean
+
+help: ## say what there is
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+install: $(STAMP) ## create .venv from requirements.lock (quick when it is up to date)
+
+demo: install ## take the digits recipe from data to a champion
+	$(RUN)/evergreen run digits
+
+test: install ## the tests: ten minutes on two cores
+	$(RUN)/python -m pytest -q
+
+test-full: install ## the long suites: faults, simulations, pages in a browser
+	$(RUN)/python -m pytest -q -m "slow or browser"
+
+lint: install ## style, import directions, types
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/lint-imports
+	$(RUN)/mypy
+
+bench: install ## every benchmark; BENCH= for the full length
+	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(RUN)/python $$file $(BENCH); done
+
+lock: install ## write requirements.lock anew from what is installed
+	$(RUN)/python infra/lock.py > requirements.lock.new && mv requirements.lock.new requirements.lock
+
+clean: ## remove caches and builds; .venv and the home .evergreen stay
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
