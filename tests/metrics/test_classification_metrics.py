@@ -1,0 +1,110 @@
+"""Classification metrics agree with scikit-learn and with hand-worked values, and say when they have none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from tasks.core.recipe import CLASSIFICATION_METRICS
+from tasks.metrics import better, codes, compute
+from tasks.metrics.classification import confusion
+
+
+def scored(classes: int, rows: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Targets, predictions and probabilities of a model that is right more often than not; many tied scores."""
+    random = np.random.default_rng(seed)
+    targets = random.integers(0, classes, rows)
+    scores = random.random((rows, classes)).round(1) + 0.05
+    scores[np.arange(rows), targets] += 0.5
+    probabilities = scores / scores.sum(axis=1, keepdims=True)
+    return targets, probabilities.argmax(axis=1), probabilities
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_every_metric_agrees_with_scikit_learn(classes: int) -> None:
+    targets, predictions, probabilities = scored(classes)
+    values, undefined = compute("classification", targets, predictions, probabilities, range(classes))
+    scores = probabilities[:, 1] if classes == 2 else probabilities
+    expected = {
+        "accuracy": reference.accuracy_score(targets, predictions),
+        "f1_macro": reference.f1_score(targets, predictions, average="macro"),
+        "precision_macro": reference.precision_score(targets, predictions, average="macro"),
+        "recall_macro": reference.recall_score(targets, predictions, average="macro"),
+        "roc_auc": reference.roc_auc_score(targets, scores, multi_class="ovr", average="macro"),
+        "log_loss": reference.log_loss(targets, probabilities),
+    }
+    assert values == pytest.approx(expected, abs=1e-12)
+    assert undefined == {}
+    assert set(values) == set(CLASSIFICATION_METRICS)
+
+
+def test_hand_worked_values() -> None:
+    """3 of 4 right; "a": TP 1, FN 1; "b": TP 2, FP 1; the pair (a second, b first) is the one ranked wrong, of 4."""
+    probabilities = np.array([[0.8, 0.2], [0.4, 0.6], [0.5, 0.5], [0.1, 0.9]])
+    values, _ = compute("classification", list("aabb"), list("abbb"), probabilities, ("a", "b"))
+    assert values["accuracy"] == 0.75
+    assert values["f1_macro"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert values["precision_macro"] == pytest.approx((1 + 2 / 3) / 2)
+    assert values["recall_macro"] == pytest.approx((1 / 2 + 1) / 2)
+    assert values["roc_auc"] == 0.75
+    assert values["log_loss"] == pytest.approx(-(np.log(0.8) + np.log(0.4) + np.log(0.5) + np.log(0.9)) / 4)
+
+
+def test_the_last_of_two_classes_is_the_positive_one() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8]])
+    assert compute("classification", ["x", "y"], ["x", "y"], probabilities, ("x", "y"))[0]["roc_auc"] == 1.0
+    assert compute("classification", ["y", "x"], ["x", "y"], probabilities, ("x", "y"))[0]["roc_auc"] == 0.0
+
+
+def test_one_class_only_leaves_auc_recall_and_f1_without_a_value() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2]])
+    values, undefined = compute("classification", ["a", "a"], ["a", "a"], probabilities, ("a", "b"))
+    assert values == {"accuracy": 1.0, "log_loss": pytest.approx(-(np.log(0.9) + np.log(0.8)) / 2)}
+    assert undefined == {
+        "roc_auc": "class b has no row here",
+        "recall_macro": "class b has no row here",
+        "precision_macro": "class b is never predicted",
+        "f1_macro": "class b is neither among these rows nor predicted",
+    }
+
+
+def test_a_class_that_is_never_predicted_has_no_precision_but_an_f1_of_zero() -> None:
+    values, undefined = compute("classification", ["a", "b"], ["a", "a"], None, ("a", "b"))
+    assert undefined["precision_macro"] == "class b is never predicted"
+    assert values["f1_macro"] == pytest.approx((2 / 3 + 0) / 2)
+    assert undefined["roc_auc"] == undefined["log_loss"] == "there are no probabilities"
+
+
+def test_no_rows_leave_every_metric_without_a_value() -> None:
+    values, undefined = compute("classification", [], [], np.empty((0, 2)), ("a", "b"))
+    assert values == {}
+    assert set(undefined.values()) == {"there are no rows"}
+
+
+def test_probabilities_that_are_not_finite_are_counted_not_averaged() -> None:
+    probabilities = np.array([[0.5, 0.5], [np.nan, 1.0], [np.inf, 0.0]])
+    _, undefined = compute("classification", list("abb"), list("abb"), probabilities, ("a", "b"))
+    assert undefined["roc_auc"] == undefined["log_loss"] == "2 rows have probabilities that are not finite"
+
+
+def test_a_class_the_model_does_not_know_counts_as_wrong_and_has_no_loss() -> None:
+    values, undefined = compute("classification", list("abc"), list("aba"), np.full((3, 2), 0.5), ("a", "b"))
+    assert values["accuracy"] == pytest.approx(2 / 3)
+    assert values["recall_macro"] == pytest.approx(2 / 3)
+    assert undefined["log_loss"] == "1 rows have a class the model does not know"
+
+
+def test_labels_are_compared_by_their_text() -> None:
+    assert codes([3, "3", 3.0, np.int64(5), 7], ("3", "5")).tolist() == [0, 0, 0, 1, -1]
+    assert codes([True, False], (False, True)).tolist() == [1, 0]
+
+
+def test_confusion_has_true_classes_down_and_predicted_across() -> None:
+    matrix = confusion(np.array([0, 0, 2]), np.array([0, 1, 1]), 3)
+    assert matrix.tolist() == [[1, 1, 0], [0, 0, 0], [0, 1, 0]]
+
+
+def test_better_is_positive_for_a_smaller_loss_and_a_larger_accuracy() -> None:
+    assert better("accuracy", 0.9, 0.8) == pytest.approx(0.1)
+    assert better("rmse", 0.9, 0.8) == pytest.approx(-0.1)
