@@ -15,9 +15,10 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tasks.core.contracts import STAGES
+from tasks.core.errors import ServiceError
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ class Stage:
     """Distributions whose versions can change the result."""
     uses_device: bool
     """Whether a GPU in place of a CPU can change the result."""
+    resumes: bool
+    """Whether it can go on from what a killed run left in its folder; otherwise that is cleared first."""
     retries: int
-    timeout_seconds: float | None
 
     @property
     def file(self) -> Path:
@@ -56,8 +58,8 @@ def stage(
     reads: tuple[str, ...] = (),
     libraries: tuple[str, ...] = (),
     uses_device: bool = False,
+    resumes: bool = False,
     retries: int = 0,
-    timeout_seconds: float | None = None,
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Declare a stage.
 
@@ -72,6 +74,44 @@ def stage(
 
     def declare(function: Callable[..., Any]) -> Stage:
         returns = typing.get_type_hints(function)["return"]
-        return Stage(name, function, returns, inputs, reads, libraries, uses_device, retries, timeout_seconds)
+        return Stage(name, function, returns, inputs, reads, libraries, uses_device, resumes, retries)
 
     return declare
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a stage ended: what it gave, and whether anything was executed for it."""
+
+    value: Any
+    state: Literal["ran", "cached"]
+    why: str
+
+
+def as_task(declared: Stage, work: Callable[[], Done]) -> Callable[[], Any]:
+    """The stage as a Prefect task with a readable name; a reused result ends in a state named Cached.
+
+    The cache is ours (`tasks/core/results.py`), so Prefect's is off: it would hash only these lines.
+    Only an unreachable service is worth another try; a gate or a mistake stays what it is.
+    """
+    from prefect import task
+    from prefect.cache_policies import NO_CACHE
+    from prefect.states import Completed
+
+    @task(
+        name=declared.name,
+        task_run_name=declared.name,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=declared.retries,
+        retry_delay_seconds=2,
+        retry_condition_fn=lambda task, run, state: isinstance(state.result(raise_on_failure=False), ServiceError),
+        log_prints=False,
+    )
+    def perform() -> Any:
+        done = work()
+        if done.state == "cached":
+            return Completed(name="Cached", message=done.why or "nothing it depends on has changed", data=done)
+        return done
+
+    return perform

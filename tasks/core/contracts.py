@@ -11,7 +11,7 @@ import dataclasses
 import types
 import typing
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 GateState = Literal["passed", "failed", "skipped", "error"]
 Status = Literal["promoted", "held", "rejected", "stopped", "unchanged", "waiting", "completed"]
@@ -183,6 +183,9 @@ class Preflighted:
 class Trained:
     """The best weights of one training and the MLflow run that tracked it."""
 
+    IDENTITY: ClassVar[tuple[str, ...]] = ("run_id", "weights_sha256", "best_epoch")
+    """What later stages depend on: the history also holds seconds, which no two trainings share."""
+
     run_id: str
     weights: str
     """safetensors file of the best epoch."""
@@ -217,6 +220,9 @@ class Evaluated:
 @dataclass(frozen=True)
 class Packaged:
     """A registered model version that any MLflow consumer can load; it has no alias yet."""
+
+    IDENTITY: ClassVar[tuple[str, ...]] = ("name", "version", "content")
+    """What later stages depend on."""
 
     name: str
     version: str

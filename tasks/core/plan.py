@@ -69,6 +69,8 @@ class Plan:
 
     steps: tuple[Step, ...]
     facts: Facts
+    settled: frozenset[str] = frozenset()
+    """Stages with nothing left to do: the challenger would be the champion itself."""
 
     @property
     def runs(self) -> tuple[Step, ...]:
@@ -92,21 +94,41 @@ class Facts:
 
     data: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Stage → the outside bytes it depends on, by name (`source`, `parent`, `champion`, …)."""
-    settled: frozenset[str] = frozenset()
-    """Stages with nothing left to do although they have no record under their key."""
+    champion_package: str | None = None
+    """Identity of the `package` result that is the champion; deciding on it again would change nothing."""
     disabled: frozenset[str] = frozenset()
 
 
 def make_plan(stages: Sequence[Declared], loaded: LoadedRecipe, home: Home, facts: Facts) -> Plan:
     """Plan the given stages, in order."""
     identities: dict[str, str | None] = {}
+    settled: set[str] = set()
     steps = []
     for stage in stages:
-        step = _plan_step(stage, loaded, home, facts, identities)
+        if stage.name in ("decide", "promote") and _is_champion(facts, identities):
+            settled.add(stage.name)
+            step = _settled_step(stage.name, home, loaded.recipe.name, facts)
+        else:
+            step = _plan_step(stage, loaded, home, facts, identities)
         known = step.record is not None and step.cause in ("unchanged", "artifact_missing", "artifact_damaged")
         identities[stage.name] = step.record.identity if known and step.record else None
         steps.append(step)
-    return Plan(tuple(steps), facts)
+    return Plan(tuple(steps), facts, frozenset(settled))
+
+
+def _is_champion(facts: Facts, identities: dict[str, str | None]) -> bool:
+    return facts.champion_package is not None and identities.get("package") == facts.champion_package
+
+
+def _settled_step(stage: str, home: Home, recipe: str, facts: Facts) -> Step:
+    """The champion's own decision, if its record is still there."""
+    matching = [
+        record
+        for record in results.every(home, recipe, stage)
+        if record.components["inputs"].get("package") == facts.champion_package
+    ]
+    record = max(matching, key=lambda found: found.output.get("status") == "promoted", default=None)
+    return Step(stage, "cached", "unchanged", "the challenger is the champion", 0.0, record)
 
 
 def components_of(
@@ -156,8 +178,6 @@ def _plan_step(
     running = [earlier for earlier in stage.inputs if identities.get(earlier) is None]
     components = components_of(stage, loaded, facts, identities)
     if not running:
-        if stage.name in facts.settled and last is not None:
-            return Step(stage.name, "cached", "unchanged", "the challenger is the champion", 0.0, last)
         record = results.find(home, name, stage.name, key_of(stage.name, components))
         if record is not None:
             damage = results.damage(home, record)

@@ -96,6 +96,12 @@ def latest(home: Home, recipe: str, stage: str) -> Record | None:
     return find(home, recipe, stage, key)
 
 
+def every(home: Home, recipe: str, stage: str) -> tuple[Record, ...]:
+    """All records of a stage, in the order of their keys."""
+    keys = sorted(path.stem for path in (home.results(recipe) / stage).glob("*.json") if path.stem != "latest")
+    return tuple(record for key in keys if (record := find(home, recipe, stage, key)) is not None)
+
+
 def damage(home: Home, record: Record) -> Damage | None:
     """Recompute the hash of every file a record names; None if all are intact."""
     for artifact in record.artifacts:

@@ -1,0 +1,156 @@
+"""What a run came to: its status, its exit code, and the JSON object of the contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flows.engine import Execution
+from tasks.core.contracts import STAGES, Decided, Evaluated, Packaged, Status, to_json
+from tasks.core.errors import EvergreenError, GateError, ServiceError
+from tasks.stores import registry
+
+EXIT_CODES: dict[Status, int] = {
+    "promoted": 0,
+    "unchanged": 0,
+    "waiting": 0,
+    "completed": 0,
+    "held": GateError.exit_code,
+    "rejected": GateError.exit_code,
+    "stopped": GateError.exit_code,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a run, for people and for machines."""
+
+    status: Status
+    reason: str
+    exit_code: int
+    payload: dict[str, Any]
+    """The `run` object of the contract, without command, status and seconds."""
+
+
+def outcome_of(execution: Execution, failure: EvergreenError | None = None) -> Outcome:
+    """Read the outcome off what was carried out; `failure` is the error that ended it."""
+    if failure is not None:
+        status: Status = "stopped"
+        reason, exit_code = failure.message, failure.exit_code
+    else:
+        status, reason = _status(execution)
+        exit_code = EXIT_CODES[status]
+    return Outcome(status, reason, exit_code, _payload(execution, reason))
+
+
+def stopped_by_service(execution_payload: dict[str, Any], error: ServiceError) -> Outcome:
+    """A service that a gate needs did not answer before any stage could run."""
+    gate = {
+        "name": "better_than_champion",
+        "state": "error",
+        "threshold": None,
+        "evidence": {"reason": error.message, "service": error.code},
+    }
+    payload = {**execution_payload, "reason": str(error), "gates": [gate]}
+    return Outcome("stopped", str(error), error.exit_code, payload)
+
+
+def _status(execution: Execution) -> tuple[Status, str]:
+    promoted = _output(execution, "promote")
+    if "promote" in execution.plan.settled:
+        return "unchanged", "the challenger would be the champion itself"
+    if promoted is None:
+        last = next(reversed(execution.taken), "")
+        return "completed", f"ended after {last}, as asked"
+    return promoted.status, promoted.reason
+
+
+def _payload(execution: Execution, reason: str) -> dict[str, Any]:
+    name = execution.loaded.recipe.name
+    evaluated: Evaluated | None = _output(execution, "evaluate")
+    packaged: Packaged | None = _output(execution, "package")
+    decided: Decided | None = _output(execution, "decide")
+    promoted = _output(execution, "promote")
+    trained = _output(execution, "train")
+    return {
+        "recipe": name,
+        "reason": reason,
+        "model": {
+            "name": name,
+            "version": packaged.version if packaged else None,
+            "aliases": _aliases(execution, packaged),
+        },
+        "previous_champion": promoted.previous if promoted else None,
+        "run_id": trained.run_id if trained else None,
+        "dataset": _dataset(execution),
+        "metrics": evaluated.metrics if evaluated else {},
+        "gates": [to_json(gate) for gate in execution.gates],
+        "decision": _decision(decided),
+        "stages": _stages(execution),
+        "reports": _reports(execution),
+    }
+
+
+def _output(execution: Execution, stage: str) -> Any:
+    taken = execution.taken.get(stage)
+    return taken.output if taken else None
+
+
+def _aliases(execution: Execution, packaged: Packaged | None) -> list[str]:
+    if packaged is None:
+        return []
+    found = registry.aliases(execution.home, packaged.name)
+    return sorted(alias for alias, version in found.items() if version == packaged.version)
+
+
+def _dataset(execution: Execution) -> dict[str, Any] | None:
+    versioned = _output(execution, "version")
+    if versioned is not None:
+        return {"version": versioned.version, "rows": versioned.rows, "quarantined": versioned.quarantined}
+    validated = _output(execution, "validate")
+    if validated is not None:
+        return {"version": None, "rows": validated.rows_kept, "quarantined": validated.rows_quarantined}
+    return None
+
+
+def _decision(decided: Decided | None) -> dict[str, Any] | None:
+    if decided is None:
+        return None
+    return {
+        "id": decided.decision_id,
+        "verdict": decided.verdict,
+        "rule": decided.rule,
+        "reason": decided.reason,
+        "metric": decided.metric,
+        "rows": decided.rows,
+        "difference": decided.difference,
+        "interval": list(decided.interval) if decided.interval else None,
+        "detectable": decided.detectable,
+        "champion": decided.champion,
+    }
+
+
+def _stages(execution: Execution) -> list[dict[str, Any]]:
+    entries = []
+    for name in STAGES:
+        taken = execution.taken.get(name)
+        if taken is None:
+            entries.append({"name": name, "state": "skipped", "seconds": 0.0, "why": "the run ended before it"})
+        else:
+            entries.append({"name": name, "state": taken.state, "seconds": taken.seconds, "why": taken.why})
+    return entries
+
+
+def _reports(execution: Execution) -> dict[str, str]:
+    found = {
+        "validation": ("validate", "report"),
+        "data": ("explore", "report"),
+        "evaluation": ("evaluate", "report"),
+        "card": ("package", "card"),
+    }
+    reports = {}
+    for label, (stage, attribute) in found.items():
+        output = _output(execution, stage)
+        if output is not None and getattr(output, attribute, None):
+            reports[label] = str(execution.home.path(getattr(output, attribute)))
+    return reports

@@ -1,0 +1,155 @@
+"""The Prefect API a command talks to: the one that is configured, or a server of its own on the home.
+
+Prefect's ephemeral mode imports the whole server into the client first (4 s) and leaves an orphan
+behind when the client is killed. This one boots while we plan and import, and dies with us.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+
+from tasks.core.errors import ServiceError
+from tasks.core.home import Home
+
+QUIET = {
+    "DO_NOT_TRACK": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    # Short batches: the records of the last tasks are written before the server stops.
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.5",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.5",
+}
+"""Settings for every Prefect process we start: no telemetry, no adverts, no lost records."""
+
+START_SECONDS = 120.0
+"""How long a server may take to come up: a fresh database on a loaded machine has been seen to need 40 s."""
+
+
+class PrefectApi:
+    """A reachable Prefect API for the time of a `with` block.
+
+    `PREFECT_API_URL` is used when it is set; otherwise a server is started on the home's database.
+    Starting is asynchronous: call `wait()` before the first flow.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = os.environ.get("PREFECT_API_URL", "")
+
+    def __enter__(self) -> PrefectApi:
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+        os.environ["PREFECT_HOME"] = str(self._home.prefect)
+        self._home.prefect.mkdir(parents=True, exist_ok=True)
+        self._was_set = "PREFECT_API_URL" in os.environ
+        if not self._was_set:
+            self._start()
+        return self
+
+    def _start(self) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}/api"
+        os.environ["PREFECT_API_URL"] = self.url
+        command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+        command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"]
+        with (self._home.prefect / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, fixed arguments
+                command,
+                env={**_server_environment(self._home), "PREFECT_SERVER_UI_ENABLED": "false"},
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=die_with_parent,
+            )
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Block until the API answers.
+
+        Raises:
+            ServiceError: it does not answer in time, or its process has ended.
+        """
+        limit = seconds if seconds is not None else (START_SECONDS if self._process else 10.0)
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            if answers(self.url):
+                return
+            if self._process is not None and self._process.poll() is not None:
+                break
+            time.sleep(0.05)
+        log = self._home.prefect / "server.log"
+        raise ServiceError(
+            f"The Prefect API at {self.url} does not answer.",
+            remedy=f"Read {log}." if self._process else "Start that server, or unset PREFECT_API_URL.",
+            code="prefect",
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is None:
+            return
+        _drain()
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        os.environ.pop("PREFECT_API_URL", None)
+
+
+def answers(url: str, seconds: float = 2.0) -> bool:
+    """Whether a Prefect API says it is healthy."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=seconds) as response:  # noqa: S310 - http only
+            return bool(response.status == 200)
+    except (OSError, urllib.error.URLError, ValueError):
+        return False
+
+
+def free_port() -> int:
+    """A TCP port on the loopback interface that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def die_with_parent() -> None:
+    """Make the kernel end a child when its parent dies, also by SIGKILL (Linux only; elsewhere nothing)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1: PR_SET_PDEATHSIG, see prctl(2)
+
+
+def _server_environment(home: Home) -> dict[str, str]:
+    database = f"sqlite+aiosqlite:///{Path(home.prefect) / 'prefect.db'}"
+    given = {"PREFECT_API_DATABASE_CONNECTION_URL": database, "PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
+    environment = {**given, **os.environ, **QUIET}
+    environment.pop("PREFECT_API_URL", None)
+    return environment
+
+
+def _drain() -> None:
+    """Hand the last log lines and events to the server before it stops."""
+    if "prefect" not in sys.modules:
+        return
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=5)
+    EventsWorker.drain_all(timeout=10)

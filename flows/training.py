@@ -1,0 +1,200 @@
+"""The main job: from a recipe to a justified champion. Read `life_cycle` for what happens, in order."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flows import artifacts
+from flows.engine import Execution
+from flows.facts import gather
+from flows.outcome import Outcome, outcome_of
+from flows.server import PrefectApi
+from tasks.core.contracts import STAGES
+from tasks.core.errors import EvergreenError, GateStopped
+from tasks.core.home import Home
+from tasks.core.load import LoadedRecipe, claim
+from tasks.core.plan import Plan, make_plan
+from tasks.evaluate.stage import evaluate
+from tasks.explore.stage import explore
+from tasks.ingest.stage import ingest, version
+from tasks.prepare.stage import prepare
+from tasks.release.promotion import record_decision, recover
+from tasks.release.stage import decide, package, promote
+from tasks.stage import Stage, as_task
+from tasks.stores.lease import hold
+from tasks.train.stage import preflight, train
+from tasks.validate.stage import validate
+
+LIFE_CYCLE: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        ingest,
+        validate,
+        version,
+        explore,
+        prepare,
+        preflight,
+        train,
+        evaluate,
+        package,
+        decide,
+        promote,
+    )
+}
+"""Every stage, in order."""
+
+HEAVY = {
+    "validate": ("pandas", "great_expectations"),
+    "version": ("dvc.repo",),
+    "explore": ("matplotlib.figure",),
+    "train": ("torch", "mlflow"),
+    "evaluate": ("sklearn.metrics",),
+    "package": ("mlflow.pyfunc",),
+}
+"""Libraries that are imported while the Prefect server boots, by the first stage that needs them."""
+
+Perform = Callable[..., Any]
+"""Carries out one stage with the results it takes, and gives what it gave."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a person asked for."""
+
+    loaded: LoadedRecipe
+    home: Home
+    until: str | None = None
+    """Last stage to carry out; none: all of them."""
+    promote: bool = True
+    """Whether a challenger may be decided on and promoted."""
+    wait: bool = True
+    """Wait for another command that holds the model's lease."""
+    disabled: frozenset[str] = frozenset()
+    """Gates switched off by a drill; such a run ends before `decide` moves anything."""
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages this order covers, in order."""
+        last = self.until or ("promote" if self.promote else "package")
+        return tuple(LIFE_CYCLE[name] for name in STAGES[: STAGES.index(last) + 1])
+
+
+def life_cycle(run: Perform, skip: Callable[[str, str], None]) -> None:
+    """What happens, in which order, and what each stage builds on."""
+    ingested = run(ingest)
+    validated = run(validate, ingested)
+    versioned = run(version, ingested, validated)
+    run(explore, versioned)
+    prepared = run(prepare, versioned)
+    preflighted = run(preflight, prepared)
+    trained = run(train, prepared, preflighted)
+    evaluated = run(evaluate, versioned, prepared, trained)
+    refused = [gate.name for gate in evaluated.gates if gate.blocks]
+    if refused:
+        skip("package", f"the model failed {', '.join(refused)}")
+        packaged = None
+    else:
+        packaged = run(package, versioned, prepared, trained, evaluated)
+    decided = run(decide, versioned, prepared, trained, evaluated, packaged)
+    run(promote, decided, packaged)
+
+
+class _Reached(Exception):
+    """The last stage that was asked for is done."""
+
+
+def plan_of(order: Order) -> Plan:
+    """What the order would do now."""
+    return make_plan(order.stages, order.loaded, order.home, gather(order.loaded, order.home, order.disabled))
+
+
+def execute(order: Order, tell: Callable[[str], None] = lambda text: None) -> Outcome:
+    """Carry out an order under the model's lease; nothing to do means that no server is started.
+
+    Raises:
+        GateStopped: a gate stopped the run; the outcome so far is in the ledger.
+        RequestError, ServiceError: as named by the stage that raised them.
+    """
+    name = order.loaded.recipe.name
+    claim(order.home, order.loaded)
+    waiting = lambda holder: tell(f"waiting for {holder} on {name}")  # noqa: E731
+    with hold(order.home, name, "run", wait=order.wait, on_wait=waiting):
+        recover(order.home, name)
+        execution = Execution(order.loaded, order.home, plan_of(order))
+        if not execution.plan.runs:
+            _walk(order, execution, lambda stage, *inputs: execution.carry_out(stage, *inputs).value)
+            return outcome_of(execution)
+        with PrefectApi(order.home) as api:
+            _import_ahead(execution.plan)
+            api.wait()
+            return _in_prefect(order, execution, tell)
+
+
+def _walk(order: Order, execution: Execution, perform: Perform) -> None:
+    last = order.stages[-1].name
+
+    def run(stage: Stage, *inputs: Any) -> Any:
+        value = perform(stage, *inputs)
+        if stage.name == last:
+            raise _Reached
+        return value
+
+    def skip(name: str, why: str) -> None:
+        execution.skip(name, why)
+        if name == last:
+            raise _Reached
+
+    try:
+        life_cycle(run, skip)
+    except _Reached:
+        return
+
+
+def _in_prefect(order: Order, execution: Execution, tell: Callable[[str], None]) -> Outcome:
+    """The life cycle as one Prefect flow run, one task per stage."""
+    from prefect import flow
+
+    failure: list[EvergreenError] = []
+
+    def perform(stage: Stage, *inputs: Any) -> Any:
+        execution.progress = artifacts.progress_of(stage.name, tell)
+        done = as_task(stage, lambda: execution.carry_out(stage, *inputs))()
+        tell(f"{stage.name} {done.state} in {execution.taken[stage.name].seconds:.1f} s")
+        return done.value
+
+    @flow(name="run", flow_run_name=order.loaded.recipe.name, persist_result=False)
+    def run(recipe: str, overrides: list[str]) -> Any:
+        try:
+            _walk(order, execution, perform)
+        except EvergreenError as error:
+            failure.append(error)
+        outcome = outcome_of(execution, failure[0] if failure else None)
+        artifacts.publish(order.home, execution, outcome)
+        return artifacts.state_of(outcome)
+
+    run(str(order.loaded.file), list(order.loaded.overrides), return_state=True)
+    if failure:
+        _note_stop(order, execution, failure[0])
+        raise failure[0]
+    return outcome_of(execution)
+
+
+def _note_stop(order: Order, execution: Execution, error: EvergreenError) -> None:
+    """A run that a gate stopped leaves a line in the ledger; a wrong request does not."""
+    if isinstance(error, GateStopped):
+        blocking = [{"name": gate.name, "state": gate.state, "reason": gate.reason} for gate in error.gates if gate.blocks]
+        body = {"reason": error.message, "gates": blocking, "recipe_hash": order.loaded.hash}
+        record_decision(order.home, order.loaded.recipe.name, "stop", body)
+
+
+def _import_ahead(plan: Plan) -> None:
+    """Import what the stages need while the server's process boots: both take seconds, on different cores."""
+    names = ["prefect", *(name for step in plan.runs for name in HEAVY.get(step.name, ()))]
+
+    for name in names:
+        if name not in sys.modules:
+            importlib.import_module(name)

@@ -1,0 +1,1 @@
+"""Statistics of paired comparisons: pure functions of arrays, each with its source."""
