@@ -1,0 +1,258 @@
+"""The reading half of the MLflow door: aliases, versions and tags, without importing MLflow.
+
+`import mlflow` takes seconds; a raw read of its tables or its REST interface takes milliseconds. Part of
+the MLflow door (`tasks/stores/runs.py`), which offers the functions others need.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.core.errors import ServiceError
+from tasks.core.hashing import file_sha256, json_sha256
+from tasks.core.home import Home
+from tasks.stores import rest
+
+CHAMPION = "champion"
+
+KEY = "evergreen.key"
+DATASET = "evergreen.dataset"
+RECIPE = "evergreen.recipe"
+COMMIT = "evergreen.commit"
+CONTENT = "evergreen.content"
+WEIGHTS = "evergreen.weights"
+DECISION = "evergreen.decision"
+BLOCKED = "evergreen.blocked"
+BLOCKED_REASON = "evergreen.blocked_reason"
+"""Tags on a model version (KEY also on runs and logged models): the stage key that made it, the dataset
+version, the hash of the resolved recipe, the git commit, `content_hash` of the model's files, the
+SHA-256 of the weights, the decision that promoted it, and why it must not be promoted again."""
+
+_TIMEOUT_SECONDS = 5.0
+_WRITTEN_BY_LOADING = ("registered_model_meta",)
+
+
+@dataclass(frozen=True)
+class VersionInfo:
+    """One registered model version."""
+
+    version: str
+    run_id: str
+    source: str
+    """What was registered: `models:/<model id>`."""
+    status: str
+    created: int
+    """Milliseconds since 1970."""
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a rollback has ruled this version out."""
+        return self.tags.get(BLOCKED) == "true"
+
+
+def champion_version(home: Home, name: str, alias: str = CHAMPION) -> str | None:
+    """The version an alias points to; None where database, model or alias do not exist.
+
+    Raises:
+        ServiceError: the database or server cannot be read.
+    """
+    return aliases(home, name).get(alias)
+
+
+def aliases(home: Home, name: str) -> dict[str, str]:
+    """Alias → version of a registered model; empty where there is no such model.
+
+    Raises:
+        ServiceError: the database or server cannot be read.
+    """
+    if is_http(home):
+        found = rest.registered_model(home.tracking_uri, name)
+        return {item["alias"]: str(item["version"]) for item in found.get("aliases", [])}
+    if not is_sqlite(home):
+        found = _model_by_client(home, name)
+        return {alias: str(number) for alias, number in found.aliases.items()} if found else {}
+    rows = _query(
+        home, "SELECT alias, version FROM registered_model_aliases WHERE workspace = 'default' AND name = ?", name
+    )
+    return {alias: str(version) for alias, version in rows}
+
+
+def model_tags(home: Home, name: str) -> dict[str, str]:
+    """Tags of a registered model; empty where there is no such model.
+
+    Raises:
+        ServiceError: the database or server cannot be read.
+    """
+    if is_http(home):
+        return {item["key"]: item["value"] for item in rest.registered_model(home.tracking_uri, name).get("tags", [])}
+    if not is_sqlite(home):
+        found = _model_by_client(home, name)
+        return dict(found.tags) if found else {}
+    return dict(
+        _query(home, "SELECT key, value FROM registered_model_tags WHERE workspace = 'default' AND name = ?", name)
+    )
+
+
+def versions(home: Home, name: str) -> list[VersionInfo]:
+    """Every version of a registered model, oldest first.
+
+    Raises:
+        ServiceError: the database or server cannot be read.
+    """
+    if is_http(home):
+        found = [_version_of_json(item) for item in rest.model_versions(home.tracking_uri, name)]
+    elif not is_sqlite(home):
+        found = _versions_by_client(home, name)
+    else:
+        found = _versions_by_sql(home, name)
+    return sorted(found, key=lambda item: int(item.version))
+
+
+def version(home: Home, name: str, number: str) -> VersionInfo | None:
+    """One version of a registered model, or None.
+
+    Raises:
+        ServiceError: the database or server cannot be read.
+    """
+    return next((item for item in versions(home, name) if item.version == number), None)
+
+
+def content_hash(folder: Path) -> str:
+    """SHA-256 (hex) over the relative paths and bytes of a model's files.
+
+    What loading a model writes beside it (MLflow's `registered_model_meta`, Python's `__pycache__`)
+    does not count.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(folder)
+    files = {
+        path.relative_to(folder).as_posix(): file_sha256(path)
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in _WRITTEN_BY_LOADING and "__pycache__" not in path.parts
+    }
+    return json_sha256(files)
+
+
+def is_http(home: Home) -> bool:
+    """Whether tracking goes through a server."""
+    return home.tracking_uri.startswith(("http://", "https://"))
+
+
+def is_sqlite(home: Home) -> bool:
+    """Whether tracking goes to an SQLite file."""
+    return home.tracking_uri.startswith("sqlite:///")
+
+
+def database(home: Home) -> Path:
+    """The SQLite file of a home whose tracking is local."""
+    return Path(home.tracking_uri.removeprefix("sqlite:///").partition("?")[0])
+
+
+def check_reachable(home: Home) -> None:
+    """Fail fast, and in words, where MLflow itself would retry for minutes.
+
+    Raises:
+        ServiceError: the server does not answer, or the database is locked or not a database.
+    """
+    if is_http(home):
+        rest.get(home.tracking_uri, "experiments/search", {"max_results": "1"})
+    elif is_sqlite(home):
+        _query(home, "SELECT version_num FROM alembic_version")
+
+
+def _versions_by_sql(home: Home, name: str) -> list[VersionInfo]:
+    tags: dict[str, dict[str, str]] = {}
+    for number, key, value in _query(
+        home, "SELECT version, key, value FROM model_version_tags WHERE workspace = 'default' AND name = ?", name
+    ):
+        tags.setdefault(str(number), {})[key] = value
+    rows = _query(
+        home,
+        "SELECT version, run_id, source, status, creation_time FROM model_versions"
+        " WHERE workspace = 'default' AND name = ? AND current_stage != 'Deleted_Internal'",
+        name,
+    )
+    return [
+        VersionInfo(str(number), run_id or "", source or "", status or "", int(created or 0), tags.get(str(number), {}))
+        for number, run_id, source, status, created in rows
+    ]
+
+
+def _query(home: Home, sql: str, *values: str) -> list[Any]:
+    """Rows of one SELECT; none where the database does not exist yet."""
+    path = database(home)
+    if not path.exists() or not path.stat().st_size:
+        return []
+    with _readable(path):
+        # Not mode=ro: after a kill a reader has to roll the interrupted transaction back first.
+        uri = f"file:{urllib.parse.quote(str(path.absolute()))}?mode=rw"
+        with closing(sqlite3.connect(uri, uri=True, timeout=_TIMEOUT_SECONDS)) as connection:
+            connection.execute("PRAGMA query_only = 1")
+            return connection.execute(sql, values).fetchall()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise ServiceError(
+                f"The tracking database {path} is locked by another program.",
+                remedy="Wait until it is done or end it, then run the command again.",
+                code="tracking",
+            ) from error
+        raise _unreadable(path, error) from error
+    except sqlite3.DatabaseError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> ServiceError:
+    return ServiceError(
+        f"The tracking database {path} cannot be read: {error}.",
+        remedy="Restore it from a backup, or name another --home.",
+        code="tracking",
+    )
+
+
+def _version_of_json(item: dict[str, Any]) -> VersionInfo:
+    return VersionInfo(
+        version=str(item["version"]),
+        run_id=item.get("run_id", ""),
+        source=item.get("source", ""),
+        status=item.get("status", ""),
+        created=int(item.get("creation_timestamp", 0)),
+        tags={tag["key"]: tag["value"] for tag in item.get("tags", [])},
+    )
+
+
+def _model_by_client(home: Home, name: str) -> Any:
+    """What MLflow itself reads, from a database other than SQLite."""
+    from tasks.stores import tracking
+
+    client = tracking.open_tracking(home)
+    with tracking.answering(home):
+        return next(iter(client.search_registered_models(f"name = '{name}'")), None)
+
+
+def _versions_by_client(home: Home, name: str) -> list[VersionInfo]:
+    from tasks.stores import tracking
+
+    client = tracking.open_tracking(home)
+    with tracking.answering(home):
+        return [
+            VersionInfo(
+                str(item.version), item.run_id, item.source, item.status, item.creation_timestamp, dict(item.tags)
+            )
+            for item in client.search_model_versions(f"name = '{name}'", max_results=10_000)
+        ]
