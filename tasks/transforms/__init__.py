@@ -1,0 +1,54 @@
+"""Fitted transforms: learned from the training rows, kept as JSON, applied by code that ships in the model.
+
+tabular.py, images.py, targets.py    fit: frame → state (a JSON dict); stay at home
+apply.py, outputs.py                 apply: frame → inputs; raw outputs → predictions; travel inside the model
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.core.recipe import Feature, Transforms
+
+KINDS: dict[str, str] = {"tabular": "tasks.transforms.tabular:fit", "image": "tasks.transforms.images:fit"}
+"""Kind of transform → the function that fits it."""
+
+
+def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transforms) -> dict[str, Any]:
+    """Learn from `frame` (the training rows, nothing else) how model frames become inputs.
+
+    Args:
+        frame: At least the feature columns; other columns are not looked at.
+        features: Resolved features, columns of kind `drop` included.
+        transforms: The recipe's `transforms` section.
+
+    Returns:
+        JSON values: `kind`, `columns` (what a model frame must have, in order), `input_shape`, and what
+        the kind's apply half in `apply.py` needs.
+
+    Raises:
+        RequestError: there is no feature, images are mixed with other features, or a column cannot be
+            what the recipe says it is.
+    """
+    from tasks.core.errors import RequestError
+
+    kept = {name: feature for name, feature in features.items() if feature.kind != "drop"}
+    images = [name for name, feature in kept.items() if feature.kind == "image"]
+    if not kept:
+        raise RequestError(
+            "data.features leaves no column to learn from.", remedy="Give at least one column a kind other than drop."
+        )
+    if images and len(images) < len(kept):
+        other = next(name for name in kept if name not in images)
+        raise RequestError(
+            f"data.features mixes the image '{images[0]}' with '{other}', and a model takes one or the other.",
+            remedy="Drop one of the two with {kind: drop}.",
+        )
+    module, _, name = KINDS["image" if images else "tabular"].partition(":")
+    fitted: dict[str, Any] = getattr(importlib.import_module(module), name)(frame, kept, transforms)
+    return fitted

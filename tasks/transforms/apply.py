@@ -1,0 +1,207 @@
+"""From a model frame to inputs, with the state that `fit` learned: the half that ships inside the model.
+
+Uses numpy and pandas alone, so that it runs wherever the packaged model runs. Everything is computed in
+float64 and rounded once, to float32, at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+LIMIT = 1e12
+"""Inputs are cut off here: sums of products in a network then stay far inside the range of float32."""
+
+_NOT_NUMBERS = ("complex", "date", "datetime", "datetime64", "period", "time", "timedelta", "timedelta64")
+
+
+def apply(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    """Inputs of the network.
+
+    Args:
+        frame: Holds the state's columns, in any order, beside any others.
+        state: What `tasks.transforms.fit` returned. A cell that is no finite number counts as missing.
+
+    Returns:
+        float32 [N, *input_shape], finite.
+
+    Raises:
+        ValueError: a column is absent, cannot be read, or has gaps that the state does not impute.
+    """
+    inputs = _tabular(frame, state) if state["kind"] == "tabular" else _images(frame, state)
+    rounded: np.ndarray[Any, Any] = np.clip(inputs, -LIMIT, LIMIT).astype(np.float32)
+    return rounded
+
+
+def check_frame(frame: Any, spec: Mapping[str, Any]) -> None:
+    """The contract of the model's frame.
+
+    Args:
+        frame: What a caller handed in.
+        spec: The content of transform.json.
+
+    Raises:
+        ValueError: one sentence naming the column: not a DataFrame, a column absent or there twice, text
+            or dates where numbers are expected, or a gap where the model does not impute.
+    """
+    state = spec["state"]
+    if not isinstance(frame, pd.DataFrame):
+        raise ValueError(f"The model takes a pandas DataFrame with its feature columns, not {type(frame).__name__}.")
+    for column in state["columns"]:
+        found = int(np.sum(frame.columns == column))
+        if found != 1:
+            raise ValueError(f"The column '{column}' is {'missing' if not found else 'there more than once'}.")
+    if not _plain(frame, state["columns"]):
+        for column in _numeric_columns(state):
+            if not state["text_is_missing"].get(column) and text_cells(frame[column]):
+                raise ValueError(f"The column '{column}' holds text that is not a number.")
+    _refuse_gaps(_numbers_of(frame, _numeric_columns(state)), _numeric_columns(state), state)
+
+
+def numbers(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
+    """A column as float64 [N]: ints, nullable ints, bools, floats and numbers written as text alike.
+
+    What is no number, and infinities, become NaN.
+
+    Raises:
+        ValueError: the column holds dates, durations or complex numbers.
+    """
+    kind = pd.api.types.infer_dtype(column) if column.dtype.kind == "O" else ""
+    if column.dtype.kind in "mMc" or kind in _NOT_NUMBERS:
+        raise ValueError(f"The column '{column.name}' holds {kind or column.dtype} values, not numbers.")
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(object)
+    try:
+        found = pd.to_numeric(column, errors="coerce")
+        values = found.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (OverflowError, TypeError, ValueError):  # an int beyond the range of float64, or a list
+        values = np.array([_number(value) for value in column], dtype=np.float64)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def text_cells(column: pd.Series[Any]) -> int:
+    """How many cells are there, are not blank, and are no number."""
+    if column.dtype.kind in "iufb":
+        return 0
+    absent = np.isnan(numbers(column)) & column.notna().to_numpy()
+    return sum(_number(value) is None for value in column[absent])
+
+
+def labels(column: pd.Series[Any]) -> tuple[np.ndarray[Any, Any], list[str]]:
+    """A categorical column as codes [N] into a list of labels; -1 is missing.
+
+    One label has one spelling, whatever type it came as: 1, 1.0, True and "True" are "1".
+
+    Raises:
+        ValueError: a cell is a list or another value that cannot be a label.
+    """
+    try:
+        codes, found = pd.factorize(column.astype(object), use_na_sentinel=True)
+    except TypeError:
+        raise ValueError(f"The column '{column.name}' holds values that are no labels, such as lists.") from None
+    spelled = [_spelling(value) for value in found]
+    position: dict[str, int] = {}
+    for label in spelled:
+        position.setdefault(label, len(position))
+    # The spare entry at the end is what code -1, a missing cell, picks.
+    merged = np.array([*(position[label] for label in spelled), -1], dtype=np.int64)
+    blank = position.get("", -1)
+    codes = merged[codes]
+    codes[codes == blank] = -1
+    return codes, list(position)
+
+
+def _tabular(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    numeric = state["numeric"]
+    inputs = np.zeros((len(frame), *state["input_shape"]), dtype=np.float64)
+    values = _numbers_of(frame, [entry["column"] for entry in numeric])
+    gaps = np.isnan(values)
+    _refuse_gaps(values, [entry["column"] for entry in numeric], state)
+    position = len(numeric)
+    for index, entry in enumerate(numeric):
+        filled = np.where(gaps[:, index], entry["fill"] or 0.0, values[:, index])
+        inputs[:, index] = scaled(filled, entry["shift"], entry["scale"])
+        if entry["gaps"]:
+            inputs[:, position] = gaps[:, index]
+            position += 1
+    for entry in state["categorical"]:
+        width = len(entry["categories"]) + entry["other"] + entry["missing"]
+        _one_hot(frame[entry["column"]], entry, inputs[:, position : position + width])
+        position += width
+    return inputs
+
+
+def _one_hot(column: pd.Series[Any], entry: Mapping[str, Any], block: np.ndarray[Any, Any]) -> None:
+    """Set one 1 per row in `block`: the category's, else `other`'s or `missing`'s where they exist."""
+    codes, found = labels(column)
+    known = {label: index for index, label in enumerate(entry["categories"])}
+    other = len(known) if entry["other"] else -1
+    missing = len(known) + int(entry["other"]) if entry["missing"] else -1
+    places = np.array([*(known.get(label, other) for label in found), missing], dtype=np.int64)[codes]
+    rows = np.flatnonzero(places >= 0)
+    block[rows, places[rows]] = 1.0
+
+
+def _images(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    values = _numbers_of(frame, state["columns"])
+    _refuse_gaps(values, state["columns"], state)
+    filled = np.where(np.isnan(values), state["fill"] or 0.0, values)
+    return scaled(filled, state["shift"], state["scale"]).reshape(len(frame), *state["input_shape"])
+
+
+def scaled(values: np.ndarray[Any, Any], shift: float, scale: float) -> np.ndarray[Any, Any]:
+    """(values − shift) / scale in float64, cut off instead of overflowing."""
+    with np.errstate(over="ignore"):
+        return np.clip((values - shift) / scale, -LIMIT, LIMIT)
+
+
+def _numeric_columns(state: Mapping[str, Any]) -> list[str]:
+    return [entry["column"] for entry in state["numeric"]] if state["kind"] == "tabular" else list(state["columns"])
+
+
+def _plain(frame: pd.DataFrame, columns: Sequence[str]) -> bool:
+    """Whether all these columns are numpy ints, floats or bools, which need no look at each cell."""
+    return all(isinstance(dtype, np.dtype) and dtype.kind in "iufb" for dtype in frame[list(columns)].dtypes)
+
+
+def _numbers_of(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray[Any, Any]:
+    """float64 [N, columns], NaN where there is no finite number."""
+    absent = [column for column in columns if column not in frame.columns]
+    if absent:
+        raise ValueError(f"The column '{absent[0]}' is missing.")
+    if _plain(frame, columns):
+        values = frame[list(columns)].to_numpy(dtype=np.float64)
+        return np.where(np.isfinite(values), values, np.nan)
+    return np.column_stack([numbers(frame[column]) for column in columns])
+
+
+def _refuse_gaps(values: np.ndarray[Any, Any], columns: Sequence[str], state: Mapping[str, Any]) -> None:
+    if state["impute"] != "none":
+        return
+    gaps = np.isnan(values).sum(axis=0)
+    for column, count in zip(columns, gaps, strict=True):
+        if count:
+            raise ValueError(f"The column '{column}' has {count} missing values, and this model imputes none.")
+
+
+def _number(value: Any) -> float | None:
+    """A cell as a number; NaN where it is missing or blank, None where it is something else."""
+    if isinstance(value, str) and (not value.strip() or "_" in value):
+        return None if value.strip() else np.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return np.nan
+    except (TypeError, ValueError):
+        return np.nan if value is None or value is pd.NA else None
+
+
+def _spelling(value: Any) -> str:
+    if isinstance(value, bool | np.bool_) or value in ("True", "False"):
+        return str(int(value in (True, "True")))
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value).strip() if isinstance(value, str) else str(value)
