@@ -47,9 +47,9 @@ def _parent(loaded: LoadedRecipe, home: Home, source: str, disabled: frozenset[s
 
 
 def _standing(home: Home, name: str) -> dict[str, Any]:
-    """Which versions are blocked, and which one is the anchor of the non-inferiority rule."""
+    """Which versions a person has ruled out."""
     versions = registry.versions(home, name)
-    blocked = sorted(version.version for version in versions if version.tags.get(registry.BLOCKED))
+    blocked = sorted(version.version for version in versions if version.blocked)
     return {"blocked": ",".join(blocked)}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.engine import Execution
-from tasks.core.contracts import STAGES, Decided, Evaluated, Packaged, Status, to_json
+from tasks.core.contracts import STAGES, Decided, Evaluated, Gate, Packaged, Status, to_json
 from tasks.core.errors import EvergreenError, GateError, ServiceError
 from tasks.stores import registry
 
@@ -43,15 +43,23 @@ def outcome_of(execution: Execution, failure: EvergreenError | None = None) -> O
     return Outcome(status, reason, exit_code, _payload(execution, reason))
 
 
-def stopped_by_service(execution_payload: dict[str, Any], error: ServiceError) -> Outcome:
-    """A service that a gate needs did not answer before any stage could run."""
-    gate = {
-        "name": "better_than_champion",
-        "state": "error",
-        "threshold": None,
-        "evidence": {"reason": error.message, "service": error.code},
+def stopped_by_service(recipe: str, error: ServiceError) -> Outcome:
+    """The end of a run whose champion could not even be looked up: an outage is never a pass."""
+    evidence = {"reason": error.message, "service": error.code}
+    gate = Gate("better_than_champion", "error", evidence=evidence)
+    payload: dict[str, Any] = {
+        "recipe": recipe,
+        "reason": str(error),
+        "model": {"name": recipe, "version": None, "aliases": []},
+        "previous_champion": None,
+        "run_id": None,
+        "dataset": None,
+        "metrics": {},
+        "gates": [to_json(gate)],
+        "decision": None,
+        "stages": [{"name": name, "state": "skipped", "seconds": 0.0, "why": error.message} for name in STAGES],
+        "reports": {},
     }
-    payload = {**execution_payload, "reason": str(error), "gates": [gate]}
     return Outcome("stopped", str(error), error.exit_code, payload)
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from flows import artifacts
 from flows.engine import Execution
 from flows.facts import gather
-from flows.outcome import Outcome, outcome_of
+from flows.outcome import Outcome, outcome_of, stopped_by_service
 from flows.server import PrefectApi
 from tasks.core.contracts import STAGES
-from tasks.core.errors import EvergreenError, GateStopped
+from tasks.core.errors import EvergreenError, GateStopped, RequestError, ServiceError
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe, claim
 from tasks.core.plan import Plan, make_plan
@@ -115,23 +116,38 @@ def plan_of(order: Order) -> Plan:
 def execute(order: Order, tell: Callable[[str], None] = lambda text: None) -> Outcome:
     """Carry out an order under the model's lease; nothing to do means that no server is started.
 
+    A gate that says no, or a service that is away, ends in an outcome; only a wrong request raises.
+
     Raises:
-        GateStopped: a gate stopped the run; the outcome so far is in the ledger.
-        RequestError, ServiceError: as named by the stage that raised them.
+        RequestError: something a person has to change, as named by the stage that found it.
     """
-    name = order.loaded.recipe.name
     claim(order.home, order.loaded)
-    waiting = lambda holder: tell(f"waiting for {holder} on {name}")  # noqa: E731
-    with hold(order.home, name, "run", wait=order.wait, on_wait=waiting):
-        recover(order.home, name)
-        execution = Execution(order.loaded, order.home, plan_of(order))
-        if not execution.plan.runs:
-            _walk(order, execution, lambda stage, *inputs: execution.carry_out(stage, *inputs).value)
-            return outcome_of(execution)
-        with PrefectApi(order.home) as api:
-            _import_ahead(execution.plan)
-            api.wait()
-            return _in_prefect(order, execution, tell)
+    try:
+        with _lease(order, tell):
+            return _execute(order, tell)
+    except ServiceError as error:
+        return stopped_by_service(order.loaded.recipe.name, error)
+
+
+def _lease(order: Order, tell: Callable[[str], None]) -> AbstractContextManager[None]:
+    name = order.loaded.recipe.name
+
+    def waiting(holder: Any) -> None:
+        tell(f"{name}: waiting for {holder}")
+
+    return hold(order.home, name, "run", wait=order.wait, on_wait=waiting)
+
+
+def _execute(order: Order, tell: Callable[[str], None]) -> Outcome:
+    recover(order.home, order.loaded.recipe.name)
+    execution = Execution(order.loaded, order.home, plan_of(order))
+    if not execution.plan.runs:
+        _walk(order, execution, lambda stage, *inputs: execution.carry_out(stage, *inputs).value)
+        return outcome_of(execution)
+    with PrefectApi(order.home) as api:
+        _import_ahead(execution.plan)
+        api.wait()
+        return _in_prefect(order, execution, tell)
 
 
 def _walk(order: Order, execution: Execution, perform: Perform) -> None:
@@ -172,21 +188,26 @@ def _in_prefect(order: Order, execution: Execution, tell: Callable[[str], None])
             _walk(order, execution, perform)
         except EvergreenError as error:
             failure.append(error)
+            _note_stop(order, error)
         outcome = outcome_of(execution, failure[0] if failure else None)
         artifacts.publish(order.home, execution, outcome)
         return artifacts.state_of(outcome)
 
-    run(str(order.loaded.file), list(order.loaded.overrides), return_state=True)
-    if failure:
-        _note_stop(order, execution, failure[0])
+    state = run(str(order.loaded.file), list(order.loaded.overrides), return_state=True)
+    if not failure:
+        state.result(raise_on_failure=state.name != "Stopped")
+        return outcome_of(execution)
+    if isinstance(failure[0], RequestError):
         raise failure[0]
-    return outcome_of(execution)
+    return outcome_of(execution, failure[0])
 
 
-def _note_stop(order: Order, execution: Execution, error: EvergreenError) -> None:
+def _note_stop(order: Order, error: EvergreenError) -> None:
     """A run that a gate stopped leaves a line in the ledger; a wrong request does not."""
     if isinstance(error, GateStopped):
-        blocking = [{"name": gate.name, "state": gate.state, "reason": gate.reason} for gate in error.gates if gate.blocks]
+        blocking = [
+            {"name": gate.name, "state": gate.state, "reason": gate.reason} for gate in error.gates if gate.blocks
+        ]
         body = {"reason": error.message, "gates": blocking, "recipe_hash": order.loaded.hash}
         record_decision(order.home, order.loaded.recipe.name, "stop", body)
 
