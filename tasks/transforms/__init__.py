@@ -41,7 +41,7 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
     images = [name for name, feature in kept.items() if feature.kind == "image"]
     if not kept:
         raise RequestError(
-            "data.features leaves no column to learn from.", remedy="Give at least one column a kind other than drop."
+            "data.features leaves no column to learn from.", remedy="Give a column a kind other than drop."
         )
     if images and len(images) < len(kept):
         other = next(name for name in kept if name not in images)
