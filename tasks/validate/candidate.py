@@ -1,0 +1,76 @@
+"""The rows under judgement, and what the recipe says about their columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from tasks.core.features import columns_of, resolve
+from tasks.core.recipe import Data, DropFeature, Feature, NumericFeature, Problem
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A frame with `row_id`, `batch` and the user's columns [N], and the meaning of its columns."""
+
+    frame: pd.DataFrame
+    data: Data
+    problem: Problem
+    features: dict[str, Feature]
+    """Feature → kind; dropped and missing ones are not in it."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns the model sees, in order."""
+        return list(columns_of(self.features))
+
+    @property
+    def numeric(self) -> list[str]:
+        """Columns that must hold numbers: quantities and pixels."""
+        plain = {name for name, feature in self.features.items() if feature.kind not in ("numeric", "image")}
+        return [column for column in self.columns if column not in plain]
+
+    @property
+    def newest(self) -> pd.Series:
+        """Whether each row [N] belongs to the newest batch."""
+        return self.frame["batch"] == self.frame["batch"].max()
+
+    @property
+    def labelled(self) -> pd.Series:
+        """Whether each row [N] has a target."""
+        return self.frame[self.data.target].notna()
+
+    def rows(self, chosen: pd.Series) -> Candidate:
+        """The same candidate with only the chosen rows (booleans [N])."""
+        return replace(self, frame=self.frame[chosen])
+
+    def without(self, columns: set[str]) -> Candidate:
+        """The same candidate whose model sees none of `columns`."""
+        spoilt = {name for name, feature in self.features.items() if columns & set(columns_of({name: feature}))}
+        return replace(self, features={name: kind for name, kind in self.features.items() if name not in spoilt})
+
+
+def candidate_of(frame: pd.DataFrame, data: Data, problem: Problem) -> Candidate:
+    """Resolve the features of a frame; declared ones whose columns are missing are left out.
+
+    Raises:
+        RequestError: the recipe makes a feature of the target, the id or the time.
+    """
+    dtypes = {str(name): str(dtype) for name, dtype in frame.dtypes.items() if name not in ("row_id", "batch")}
+    present = {
+        name: feature
+        for name, feature in resolve(dtypes, data).items()
+        if not isinstance(feature, DropFeature) and all(column in dtypes for column in columns_of({name: feature}))
+    }
+    return Candidate(frame, data, problem, present)
+
+
+def must_be_numbers(candidate: Candidate) -> list[str]:
+    """Columns whose cells must be numbers: numeric features, pixels and the target of a regression."""
+    target = [candidate.data.target] if candidate.problem == "regression" else []
+    return [*candidate.numeric, *(name for name in target if name in candidate.frame.columns)]
+
+
+NUMERIC = NumericFeature(kind="numeric")
+DROP = DropFeature(kind="drop")

@@ -1,0 +1,43 @@
+"""Reading cells: which of a column's values are numbers, which are times, which say nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+
+def as_numbers(values: pd.Series) -> pd.Series:
+    """The column as float64 [N], NaN where a cell is empty or spells no number, as training will read it."""
+    if pd.api.types.is_datetime64_any_dtype(values.dtype) or pd.api.types.is_timedelta64_dtype(values.dtype):
+        return pd.Series(np.nan, index=values.index, dtype=np.float64)
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return values.astype("Float64").astype(np.float64) if values.isna().any() else values.astype(np.float64)
+    numbers = pd.to_numeric(values.astype(object), errors="coerce")
+    return numbers.astype(np.float64)
+
+
+def is_empty(values: pd.Series) -> pd.Series:
+    """Whether each cell [N] is missing or nothing but white space."""
+    empty = values.isna()
+    if pd.api.types.is_object_dtype(values.dtype) or pd.api.types.is_string_dtype(values.dtype):
+        text = values.astype(object)
+        empty |= text.map(lambda value: isinstance(value, str) and not value.strip())
+    return empty.astype(bool)
+
+
+def is_not_a_number(values: pd.Series) -> pd.Series:
+    """Whether each cell [N] holds something, and that is no finite number."""
+    return ~is_empty(values) & ~np.isfinite(as_numbers(values))
+
+
+def is_not_a_time(values: pd.Series) -> pd.Series:
+    """Whether each cell [N] holds something that can be read neither as a number nor as a point in time."""
+    if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return pd.Series(False, index=values.index)
+    return ~is_empty(values) & pd.to_datetime(values, errors="coerce", utc=True, format="mixed").isna()
+
+
+def share_of_numbers(values: pd.Series) -> float:
+    """Share of the non-empty cells that are finite numbers; NaN where all are empty."""
+    filled = int((~is_empty(values)).sum())
+    return 1 - int(is_not_a_number(values).sum()) / filled if filled else float("nan")

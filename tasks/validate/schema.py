@@ -1,0 +1,136 @@
+"""Gate `schema`: the columns the recipe speaks of are there, and hold what it says they hold."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from tasks.core.contracts import Gate
+from tasks.core.features import columns_of
+from tasks.core.recipe import DropFeature, ImageFeature
+from tasks.validate.candidate import Candidate, must_be_numbers
+from tasks.validate.cells import is_empty, is_not_a_time, share_of_numbers
+
+WRONG_TYPE_BELOW = 0.5
+"""A column of numbers or times less than half of whose filled cells are one is of the wrong type.
+
+Above, the cells that are none cost their rows (quarantine), and `expectations` judges how many.
+"""
+CHANCE_OF_ALL_EMPTY = 1e-6
+"""A column that is empty throughout a batch is gone if its earlier gaps make that less likely than this."""
+
+
+@dataclass(frozen=True)
+class SchemaFindings:
+    """Columns at fault, by fault; all names, no values."""
+
+    missing: dict[str, str] = field(default_factory=dict)
+    """Column → the recipe's field that names it."""
+    wrong_type: dict[str, str] = field(default_factory=dict)
+    """Column → the type it should have."""
+    changed: dict[str, str] = field(default_factory=dict)
+    """Column → how the newest batch differs from those before."""
+
+    @property
+    def columns(self) -> set[str]:
+        """All columns at fault."""
+        return {*self.missing, *self.wrong_type, *self.changed}
+
+
+def inspect(candidate: Candidate) -> SchemaFindings:
+    """Find missing columns, columns of the wrong type, and columns that changed with the newest batch."""
+    missing = _missing(candidate)
+    wrong_type = _wrong_type(candidate)
+    changed = {name: how for name, how in _changed(candidate).items() if name not in wrong_type}
+    return SchemaFindings(missing, wrong_type, changed)
+
+
+def gate(candidate: Candidate, findings: SchemaFindings) -> Gate:
+    """Judge what `inspect` found."""
+    evidence = {
+        "columns": len(candidate.frame.columns) - 2,
+        "features": len(candidate.columns),
+        "missing": sorted(findings.missing),
+        "wrong_type": sorted(findings.wrong_type),
+        "changed": sorted(findings.changed),
+    }
+    if not findings.columns:
+        return Gate("schema", "passed", None, evidence)
+    return Gate("schema", "failed", None, {**evidence, "reason": _reason(findings)})
+
+
+def _reason(findings: SchemaFindings) -> str:
+    parts = [f"column '{name}' ({where}) is missing" for name, where in findings.missing.items()]
+    parts += [f"column '{name}' should hold {kind} and mostly does not" for name, kind in findings.wrong_type.items()]
+    parts += [f"column '{name}' {how}" for name, how in findings.changed.items()]
+    more = f"; and {len(parts) - 3} more" if len(parts) > 3 else ""
+    return "; ".join(parts[:3]) + more + "."
+
+
+def _missing(candidate: Candidate) -> dict[str, str]:
+    data, present = candidate.data, set(candidate.frame.columns)
+    named = {
+        data.target: "data.target",
+        data.id: "data.id",
+        data.time: "data.time",
+        getattr(data.split, "group", None): "data.split.group",
+    }
+    missing = {str(column): where for column, where in named.items() if column is not None and column not in present}
+    for name, feature in data.features.items():
+        wanted = () if isinstance(feature, DropFeature) else columns_of({name: feature})
+        absent = [column for column in wanted if column not in present]
+        if isinstance(feature, ImageFeature) and absent:
+            missing[absent[0]] = f"data.features.{name}, {len(absent)} of {len(wanted)} pixel columns are"
+        missing |= {column: f"data.features.{name}" for column in absent if column not in missing and len(absent) == 1}
+    return missing
+
+
+def _wrong_type(candidate: Candidate) -> dict[str, str]:
+    frame = candidate.frame
+    wrong = {
+        name: "numbers" for name in must_be_numbers(candidate) if share_of_numbers(frame[name]) < WRONG_TYPE_BELOW
+    }
+    time = candidate.data.time
+    if time is not None and time in frame.columns:
+        filled = int((~is_empty(frame[time])).sum())
+        unreadable = int(is_not_a_time(frame[time]).sum())
+        if filled and 1 - unreadable / filled < WRONG_TYPE_BELOW:
+            wrong[time] = "times"
+    return wrong
+
+
+def _changed(candidate: Candidate) -> dict[str, str]:
+    """Columns whose newest batch does not go with the batches before it."""
+    frame, newest = candidate.frame, candidate.newest
+    if bool(newest.all()):
+        return {}
+    data = candidate.data
+    watched = [*candidate.columns, *(name for name in (data.id, data.time) if name is not None)]
+    changed = {}
+    for name in dict.fromkeys([*watched, data.target]):
+        if name in frame.columns:
+            how = _change(frame.loc[~newest, name], frame.loc[newest, name], may_be_empty=name == data.target)
+            if how:
+                changed[name] = how
+    return changed
+
+
+def _change(before: pd.Series, after: pd.Series, *, may_be_empty: bool) -> str:
+    gaps = is_empty(after)
+    if bool(gaps.all()):
+        earlier_gaps = (int(is_empty(before).sum()) + 1) / (len(before) + 2)
+        gone = len(after) * math.log(earlier_gaps) < math.log(CHANCE_OF_ALL_EMPTY)
+        return "is empty throughout the newest batch" if gone and not may_be_empty else ""
+    if pd.api.types.is_numeric_dtype(before.dtype):  # one column has one dtype over all batches
+        return ""
+    earlier, later = share_of_numbers(before), share_of_numbers(after)
+    if np.isnan(earlier):
+        return ""
+    if earlier >= WRONG_TYPE_BELOW > later:
+        return "held numbers and holds text in the newest batch"
+    if later >= 1 and earlier < WRONG_TYPE_BELOW and int((~gaps).sum()) >= 20:
+        return "held text and holds only numbers in the newest batch"
+    return ""
