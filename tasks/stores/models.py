@@ -43,7 +43,8 @@ def log_model(
 
     A model stored under this key whose files are intact is used again; one that a crash left PENDING is
     completed under its own id. `scorer` is run here once, so `code_paths` must hold what it imports.
-    `requirements` are stored as they stand: letting MLflow infer them costs half a minute.
+    `requirements` are stored as they stand: letting MLflow infer them costs half a minute. `signature` may
+    be MLflow's or the plain values of one (`inputs` and `outputs` as JSON text).
 
     Raises:
         ServiceError: the store does not answer or is full.
@@ -209,7 +210,7 @@ def _save(
     requirements: Sequence[str],
 ) -> None:
     import mlflow.pyfunc
-    from mlflow.models import Model
+    from mlflow.models import Model, ModelSignature
 
     mlflow.pyfunc.save_model(
         path=str(folder),
@@ -219,7 +220,7 @@ def _save(
         python_model=scorer,
         artifacts=artifacts or None,
         code_paths=code_paths or None,
-        signature=signature,
+        signature=ModelSignature.from_dict(signature) if isinstance(signature, dict) else signature,
         input_example=input_example,
         pip_requirements=list(requirements),
     )

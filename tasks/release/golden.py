@@ -1,0 +1,76 @@
+"""Golden predictions: made-up rows and what the model must answer, wherever it is loaded.
+
+No row of the data is among them, since the file travels with the model: each value lies around the
+column's fitted fill value, within its fitted scale, and categories are those the encoder knows. Edge
+rows follow: whole numbers, everything missing, a category nobody has seen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from tasks.models.predict import forward
+from tasks.transforms.apply import apply
+from tasks.transforms.outputs import predictions
+
+ROWS = 16
+SPREAD = 1.5
+"""How far from the fill value the numbers lie, in fitted scales."""
+UNSEEN = "evergreen-unseen-category"
+
+
+def golden(network: nn.Module, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs and the outputs of this project's own code for them.
+
+    Args:
+        network: With the weights that are packaged.
+        spec: The content of transform.json.
+
+    Returns:
+        `inputs` and `outputs`, lists of records of JSON values; a missing value is null.
+    """
+    inputs = records(golden_frame(spec["state"]))
+    # From the records, as a consumer gets them, so that both sides start from the same numbers.
+    frame = pd.DataFrame(inputs, columns=list(spec["state"]["columns"]))
+    outputs = predictions(forward(network, apply(frame, spec["state"])), spec)
+    return {"inputs": inputs, "outputs": records(outputs)}
+
+
+def golden_frame(state: Mapping[str, Any]) -> pd.DataFrame:
+    """Rows around the middle of what the transform was fitted on, then edge rows; the same for the same state."""
+    rng = np.random.default_rng(0)
+    columns: dict[str, list[Any]] = {}
+    for column, centre, scale in _numeric(state):
+        values = centre + scale * rng.uniform(-SPREAD, SPREAD, ROWS)
+        gap = [] if state["impute"] == "none" else [None]
+        columns[column] = [*(float(f"{value:.6g}") for value in values), float(round(centre)), *gap]
+    for index, entry in enumerate(state.get("categorical", ())):
+        known = entry["categories"] or [UNSEEN]
+        values = [known[(row + index) % len(known)] for row in range(ROWS)]
+        gap = [] if state["impute"] == "none" else [None]
+        columns[entry["column"]] = [*values, UNSEEN, *gap]
+    return pd.DataFrame({name: pd.Series(columns[name], dtype=object) for name in state["columns"]})
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON values: numbers to 15 digits, missing values as None, labels of their own type."""
+    found: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15))
+    return found
+
+
+def _numeric(state: Mapping[str, Any]) -> list[tuple[str, float, float]]:
+    """Column, centre and scale of each numeric column."""
+    if state["kind"] == "tabular":
+        return [(entry["column"], *_around(entry)) for entry in state["numeric"]]
+    return [(column, *_around(state)) for column in state["columns"]]
+
+
+def _around(fitted: Mapping[str, Any]) -> tuple[float, float]:
+    fill = fitted["fill"] if fitted["fill"] is not None else fitted["shift"]
+    return float(fill or 0.0), float(fitted["scale"])

@@ -1,0 +1,79 @@
+"""The packaged model as MLflow runs it: a model from code that needs nothing of this project.
+
+This file travels inside the model. Preprocessing, architecture and postprocessing come from the package
+beside it, whose name is made of its content, so that two models in one process never share code that
+differs; weights are safetensors and all else is JSON, so nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import pandas as pd
+import safetensors.torch
+from mlflow.models import set_model
+
+BATCH = 4096
+"""Rows per forward pass; bounds the memory."""
+
+
+class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has no types
+    """Feature columns in, `prediction` and `probability_<class>` out."""
+
+    def load_context(self, context: Any) -> None:
+        """Rebuild transform and network from the model's files.
+
+        Raises:
+            ValueError: a file is not the one that was packaged.
+        """
+        folder = Path(context.artifacts["package"])
+        model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        for name, sha256 in model["files"].items():
+            # Flipped bits in weights load without complaint and predict silently wrong.
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != sha256:
+                raise ValueError(f"The file {name} of the model {model['name']} is damaged: its SHA-256 is not the packaged one.")
+        self.spec = json.loads((folder / "transform.json").read_text(encoding="utf-8"))
+        runtime = model["runtime"]
+        self.apply = importlib.import_module(f"{runtime}.transforms.apply")
+        self.outputs = importlib.import_module(f"{runtime}.transforms.outputs")
+        self.forward = importlib.import_module(f"{runtime}.models.predict").forward
+        self.network = _network(importlib.import_module(f"{runtime}.models"), model)
+        self.network.load_state_dict(safetensors.torch.load_file(folder / "weights.safetensors"))
+        self.network.eval()
+
+    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Predict each row of a frame that holds the feature columns, in any order.
+
+        Returns:
+            `prediction` and, for classification, `probability_<class>`, with the frame's index.
+
+        Raises:
+            ValueError: one sentence naming the column that is missing, unreadable, or has gaps the model
+                does not fill.
+        """
+        self.apply.check_frame(model_input, self.spec)
+        pieces = [
+            self._scored(model_input.iloc[start : start + BATCH]) for start in range(0, max(1, len(model_input)), BATCH)
+        ]
+        return pd.concat(pieces).set_axis(model_input.index)
+
+    def _scored(self, frame: pd.DataFrame) -> pd.DataFrame:
+        inputs = self.apply.apply(frame, self.spec["state"])
+        return self.outputs.predictions(self.forward(self.network, inputs), self.spec)
+
+
+def _network(models: Any, model: dict[str, Any]) -> Any:
+    where = model["architecture"]
+    if where["kind"] == "custom":
+        factory = getattr(importlib.import_module(f"{model['runtime']}.custom"), where["name"])
+    else:
+        factory = models.architecture(where["kind"])
+    return models.construct(factory, where["arguments"], tuple(model["input_shape"]), model["output_size"])
+
+
+set_model(Scorer())
