@@ -1,0 +1,89 @@
+"""Runs the data stages, and for custom models the preflight, in a home that is thrown away afterwards."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.engine import Execution
+from flows.facts import gather
+from flows.training import LIFE_CYCLE
+from tasks.core.contracts import STAGES, Gate
+from tasks.core.errors import GateStopped, RequestError
+from tasks.core.features import resolve
+from tasks.core.home import Home
+from tasks.core.load import LoadedRecipe
+from tasks.core.plan import make_plan
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What `evergreen check` found."""
+
+    rows: int
+    features: dict[str, str]
+    """Column or feature → kind, inferred kinds included."""
+    gates: tuple[Gate, ...]
+    parts: tuple[str, ...]
+    """One line per custom part that was tried."""
+
+
+def check(loaded: LoadedRecipe, tell: Callable[[str], None] = lambda text: None) -> Checked:
+    """Ingest and validate; with a custom model also prepare it and try its first steps.
+
+    Raises:
+        RequestError: the data cannot be read, or a custom part does not conform.
+    """
+    custom_model = loaded.recipe.model.kind == "custom"
+    last = "preflight" if custom_model else "validate"
+    names = [name for name in STAGES[: STAGES.index(last) + 1] if name != "explore"]
+    stages = [LIFE_CYCLE[name] for name in names]
+    with tempfile.TemporaryDirectory(prefix="evergreen-check-") as folder:
+        home = Home(Path(folder).resolve())
+        execution = Execution(loaded, home, make_plan(stages, loaded, home, gather(loaded, home)))
+        outputs: dict[str, Any] = {}
+        try:
+            for stage in stages:
+                tell(f"{stage.name} …")
+                outputs[stage.name] = execution.carry_out(stage, *(outputs[name] for name in stage.inputs)).value
+        except GateStopped:
+            _refuse_unreadable(execution.gates)
+        parts = _try_parts(loaded, home, outputs)
+        ingested = outputs.get("ingest")
+        features = resolve(ingested.columns, loaded.recipe.data) if ingested else {}
+        kinds = {name: feature.kind for name, feature in features.items()}
+        return Checked(ingested.rows if ingested else 0, kinds, execution.gates, parts)
+
+
+def _refuse_unreadable(gates: tuple[Gate, ...]) -> None:
+    for gate in gates:
+        if gate.name == "readable" and gate.blocks:
+            raise RequestError(gate.reason, remedy="Mend the file, or correct data.reader.", code="readable")
+
+
+def _try_parts(loaded: LoadedRecipe, home: Home, outputs: dict[str, Any]) -> tuple[str, ...]:
+    """The conformance suite for custom parts: what passed, one line each."""
+    parts = []
+    reader = loaded.recipe.data.reader
+    if reader.kind == "custom" and "ingest" in outputs:
+        from tasks.ingest.readers import read
+
+        first, second = (read(reader, loaded.folder) for _ in range(2))
+        if not first.equals(second):
+            raise RequestError(
+                f"data.reader '{reader.ref}' gave two different frames when it was called twice.",
+                remedy="Make it depend on its arguments and files only.",
+                code="conformance",
+            )
+        parts.append(f"{reader.ref}: reads the same {len(first)} rows twice")
+    model = loaded.recipe.model
+    if model.kind == "custom" and "prepare" in outputs:
+        from tasks.train.conformance import check_model
+
+        prepared = outputs["prepare"]
+        tried = check_model(model, prepared.input_shape, prepared.output_size, loaded.folder)
+        parts += [f"{model.ref}: {line}" for line in tried]
+    return tuple(parts)

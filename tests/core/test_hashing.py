@@ -1,0 +1,79 @@
+"""Hashes name content; a stage's code hash follows what it can reach, and only that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.core import hashing
+from tasks.core.hashing import canonical_json, code_hashes, json_sha256, tree_sha256
+
+
+def test_equal_values_give_equal_json() -> None:
+    assert canonical_json({"b": 1, "a": [1, 2]}) == canonical_json({"a": [1, 2], "b": 1})
+    with pytest.raises(ValueError, match="Out of range float"):
+        json_sha256({"a": float("nan")})
+
+
+def test_a_tree_hash_changes_with_a_name_or_a_byte(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    before = tree_sha256(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    renamed = tree_sha256(tmp_path)
+    (tmp_path / "b").write_text("y")
+    assert len({before, renamed, tree_sha256(tmp_path)}) == 3
+    assert tree_sha256(tmp_path, leave_out=["b"]) == json_sha256({})
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tiny project: a stage file with two stages, a kind table, and the kinds."""
+    monkeypatch.setattr(hashing, "PROJECT", tmp_path)
+    folder = tmp_path / "tasks" / "one"
+    folder.mkdir(parents=True)
+    (folder / "stage.py").write_text(
+        "from tasks.stage import stage\n"
+        "@stage('prepare')\n"
+        "def prepare(context):\n"
+        "    from tasks.one.work import double\n"
+        "    return double(2)\n"
+        "@stage('train')\n"
+        "def train(context):\n"
+        "    from tasks.one import other\n"
+        "    return other\n"
+    )
+    (folder / "work.py").write_text("from . import table\nFACTOR = 2\n")
+    (folder / "table.py").write_text("KINDS: dict[str, str] = {'a': 'tasks.one.a:A', 'b': 'tasks.one.b:B'}\n")
+    for name in ("other", "a", "b", "__init__"):
+        (folder / f"{name}.py").write_text(f"NAME = '{name}'\n")
+    hashing._parsed.cache_clear()
+    hashing._module_file.cache_clear()
+    return folder
+
+
+def test_imports_inside_functions_and_chosen_kinds_count(project: Path) -> None:
+    names = set(code_hashes(project / "stage.py", "prepare", frozenset({"a"})))
+    assert {f"tasks/one/{name}.py" for name in ("stage", "work", "table", "a")} <= names
+    assert "tasks/one/b.py" not in names
+
+
+def test_all_kinds_count_where_none_is_named(project: Path) -> None:
+    names = set(code_hashes(project / "stage.py", "prepare", frozenset({"auto"})))
+    assert {"tasks/one/a.py", "tasks/one/b.py"} <= names
+
+
+def test_another_stage_of_the_same_file_does_not_count(project: Path) -> None:
+    before = code_hashes(project / "stage.py", "prepare", frozenset({"a"}))
+    assert "tasks/one/other.py" not in before
+    text = (project / "stage.py").read_text().replace("return other", "return 3 * other")
+    (project / "stage.py").write_text(text)
+    assert code_hashes(project / "stage.py", "prepare", frozenset({"a"})) == before
+
+
+def test_a_constant_in_the_logic_changes_the_hash(project: Path) -> None:
+    before = code_hashes(project / "stage.py", "prepare", frozenset({"a"}))
+    (project / "work.py").write_text("from . import table\nFACTOR = 3\n")
+    hashing._parsed.cache_clear()
+    after = code_hashes(project / "stage.py", "prepare", frozenset({"a"}))
+    assert [name for name in before if before[name] != after[name]] == ["tasks/one/work.py"]

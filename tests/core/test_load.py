@@ -1,0 +1,126 @@
+"""A recipe is found, overridden and validated, or refused in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.core.errors import RequestError
+from tasks.core.home import open_home
+from tasks.core.load import claim, find_recipe, load_recipe
+
+MINIMAL = """\
+name: claims
+problem: classification
+data:
+  reader: {kind: csv, path: claims.csv}
+  target: fraud
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "recipe.yaml").write_text(MINIMAL)
+    return tmp_path
+
+
+def test_only_name_problem_and_data_are_required(folder: Path) -> None:
+    loaded = load_recipe(str(folder))
+    assert loaded.recipe.training.epochs == 30
+    assert loaded.recipe.model.kind == "mlp"
+    assert loaded.folder == folder
+
+
+def test_yaml_floats_without_a_dot_are_floats(folder: Path) -> None:
+    (folder / "recipe.yaml").write_text(MINIMAL + "training: {optimizer: {kind: adam, lr: 1e-3}}\n")
+    assert load_recipe(str(folder)).recipe.training.optimizer.lr == 1e-3
+
+
+def test_an_override_sets_a_field_of_a_section_the_yaml_lacks(folder: Path) -> None:
+    assert load_recipe(str(folder), ["training.epochs=3"]).recipe.training.epochs == 3
+
+
+def test_an_override_that_changes_a_kind_replaces_its_block(folder: Path) -> None:
+    (folder / "recipe.yaml").write_text(MINIMAL + "model: {kind: mlp, hidden: [8]}\n")
+    model = load_recipe(str(folder), ["model.kind=cnn", "model.channels=[4]"]).recipe.model
+    assert model.kind == "cnn"
+    assert model.channels == (4,)
+
+
+def test_an_override_can_delete_a_field(folder: Path) -> None:
+    (folder / "recipe.yaml").write_text(MINIMAL + "training: {epochs: 5}\n")
+    assert load_recipe(str(folder), ["~training.epochs"]).recipe.training.epochs == 30
+
+
+def test_the_hash_names_the_resolved_recipe_and_not_its_spelling(folder: Path) -> None:
+    plain = load_recipe(str(folder)).hash
+    (folder / "recipe.yaml").write_text(MINIMAL + "training: {epochs: 30}  # the default\n")
+    assert load_recipe(str(folder)).hash == plain
+    assert load_recipe(str(folder), ["training.epochs=31"]).hash != plain
+
+
+def test_the_hash_covers_the_code_behind_a_ref(folder: Path) -> None:
+    (folder / "recipe.yaml").write_text(MINIMAL + "model: {kind: custom, ref: 'recipe.py:Net'}\n")
+    (folder / "recipe.py").write_text("class Net: ...\n")
+    before = load_recipe(str(folder)).hash
+    (folder / "recipe.py").write_text("class Net:\n    width = 3\n")
+    assert load_recipe(str(folder)).hash != before
+
+
+def test_an_environment_variable_can_stand_in_the_yaml(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAIMS", "elsewhere.csv")
+    (folder / "recipe.yaml").write_text(MINIMAL.replace("claims.csv", '"${oc.env:CLAIMS}"'))
+    assert load_recipe(str(folder)).recipe.data.reader.path == "elsewhere.csv"
+
+
+def test_the_nearest_data_folder_is_searched_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data" / "claims").mkdir(parents=True)
+    (tmp_path / "data" / "claims" / "recipe.yaml").write_text(MINIMAL)
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "deep" / "er")
+    assert find_recipe("claims") == tmp_path / "data" / "claims" / "recipe.yaml"
+
+
+def test_two_folders_cannot_claim_one_model_name(folder: Path, tmp_path: Path) -> None:
+    home = open_home(str(tmp_path / "home"))
+    other = tmp_path / "copy"
+    other.mkdir()
+    (other / "recipe.yaml").write_text(MINIMAL)
+    claim(home, load_recipe(str(folder)))
+    claim(home, load_recipe(str(folder)))
+    with pytest.raises(RequestError, match="both claim the model name 'claims'"):
+        claim(home, load_recipe(str(other)))
+    (folder / "recipe.yaml").unlink()
+    claim(home, load_recipe(str(other)))
+
+
+REFUSED = [
+    ([], "name: Claims\n", "'name': string should match pattern"),
+    ([], "name: [a\n", "line 2"),
+    ([], "- a\n", "is not a recipe"),
+    ([], "name: a\nproblem: regression\n", "'data' is missing"),
+    ([], MINIMAL + "trainig: {}\n", "unknown key 'trainig'"),
+    ([], MINIMAL + "training: {optimizer: {kind: adam, lrr: 1}}\n", "Did you mean 'lr'?"),
+    ([], MINIMAL + "training: {epochs: many}\n", "'training.epochs': input should be a valid integer"),
+    ([], MINIMAL + "training: {epochs: .nan}\n", "a number is .nan or .inf"),
+    ([], MINIMAL + "gates: {thresholds: {rmse: 1}}\n", "'rmse' is not a metric of classification"),
+    ([], MINIMAL + "data: {}\n", "found duplicate key data"),
+    (["training.epochs"], MINIMAL, "cannot be read"),
+    (["training.epochs=1,2"], MINIMAL, "lists several values"),
+    (["name.first=a"], MINIMAL, "goes through 'name'"),
+    (["training.epochs=0"], MINIMAL, "'training.epochs': input should be greater than 0"),
+    (["data.split.kind=time"], MINIMAL, "data.time must name the column"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "text", "says"), REFUSED, ids=[says[:30] for _, _, says in REFUSED])
+def test_a_wrong_recipe_is_refused_in_one_sentence_with_a_remedy(
+    folder: Path, overrides: list[str], text: str, says: str
+) -> None:
+    (folder / "recipe.yaml").write_text(text)
+    with pytest.raises(RequestError) as caught:
+        load_recipe(str(folder), overrides)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.remedy
