@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Problem = Literal["classification", "regression"]
 
@@ -114,7 +114,12 @@ class TimeSplit(Block):
     key: int = 0
 
 
-Split = Annotated[RandomSplit | TimeSplit, Field(discriminator="kind")]
+def _split_kind(value: Any) -> str:
+    """A split is random unless it says otherwise."""
+    return str(value.get("kind", "random") if isinstance(value, dict) else getattr(value, "kind", "random"))
+
+
+Split = Annotated[Annotated[RandomSplit, Tag("random")] | Annotated[TimeSplit, Tag("time")], Discriminator(_split_kind)]
 
 
 class Data(Block):
@@ -133,13 +138,6 @@ class Data(Block):
     expectations: str | None = None
     """Great Expectations suite as JSON, relative to the recipe's folder."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _split_kind_is_random_by_default(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("split"), dict):
-            value = {**value, "split": {"kind": "random", **value["split"]}}
-        return value
-
     @model_validator(mode="after")
     def _columns_agree(self) -> Data:
         if self.split.kind == "time" and self.time is None:
@@ -147,7 +145,9 @@ class Data(Block):
         if self.target in (self.id, self.time):
             raise ValueError(f"data.target '{self.target}' is also data.id or data.time; name a different column")
         if self.split.validation + self.split.test >= 0.9:
-            raise ValueError("data.split.validation + data.split.test must stay below 0.9, or nothing is left to train on")
+            raise ValueError(
+                "data.split.validation + data.split.test must stay below 0.9, or nothing is left to train on"
+            )
         return self
 
 
@@ -313,7 +313,9 @@ class Recipe(Block):
             *((f"gates.thresholds.{name}", name) for name in self.gates.thresholds),
         ]:
             if name not in known:
-                raise ValueError(f"{field}: '{name}' is not a metric of {self.problem}; choose one of {', '.join(known)}")
+                raise ValueError(
+                    f"{field}: '{name}' is not a metric of {self.problem}; choose one of {', '.join(known)}"
+                )
         if self.problem == "regression" and self.training.loss == "cross_entropy":
             raise ValueError("training.loss: cross_entropy needs problem: classification")
         if self.problem == "classification" and self.training.loss not in ("auto", "cross_entropy"):
