@@ -1,0 +1,87 @@
+"""Which columns a model sees, and as what: the recipe's kinds plus the ones inferred from dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tasks.core.errors import RequestError
+from tasks.core.recipe import CategoricalFeature, Data, DropFeature, Feature, ImageFeature, NumericFeature
+
+RESERVED_COLUMNS = ("row_id", "batch")
+"""Columns Evergreen adds to every dataset; no source may have them."""
+
+_NUMERIC_DTYPES = ("int", "uint", "float", "complex", "Int", "UInt", "Float")
+_TIME_DTYPES = ("datetime", "timedelta", "period", "interval")
+
+
+def resolve(columns: Mapping[str, str], data: Data) -> dict[str, Feature]:
+    """Give every column of a dataset a kind.
+
+    What `data.features` names keeps its kind, whether or not the column is there (that it is missing is
+    the `schema` gate's finding). Of the rest, numbers become numeric, points in time and the column
+    rows are grouped by are dropped, and everything else is categorical. The id, the time and the target
+    are never features. An image feature stands for its pixel columns.
+
+    Args:
+        columns: Column name → pandas dtype name, in the order of the frame.
+        data: The recipe's `data` section.
+
+    Returns:
+        Feature name → kind, in the order of the frame; columns that are not there come last.
+
+    Raises:
+        RequestError: the recipe makes a feature of the target, the id or the time.
+    """
+    _refuse_answers(data)
+    pixel_owner = {
+        column: name
+        for name, feature in data.features.items()
+        if isinstance(feature, ImageFeature)
+        for column in pixel_columns(name, feature)
+    }
+    never = {data.target, data.id, data.time, *RESERVED_COLUMNS}
+    resolved: dict[str, Feature] = {}
+    for column, dtype in columns.items():
+        name = pixel_owner.get(column, column)
+        if name in data.features:
+            resolved[name] = data.features[name]
+        elif column not in never:
+            resolved[column] = _inferred(column, dtype, data)
+    return resolved | {name: feature for name, feature in data.features.items() if name not in resolved}
+
+
+def columns_of(features: Mapping[str, Feature]) -> tuple[str, ...]:
+    """Columns the model's frame must have, in order: no dropped ones, every pixel of an image."""
+    columns: list[str] = []
+    for name, feature in features.items():
+        if isinstance(feature, ImageFeature):
+            columns += pixel_columns(name, feature)
+        elif not isinstance(feature, DropFeature):
+            columns.append(name)
+    return tuple(columns)
+
+
+def pixel_columns(name: str, feature: ImageFeature) -> list[str]:
+    """The columns `<name>_<row>_<column>` of an image, row by row."""
+    height, width = feature.size
+    return [f"{name}_{row}_{column}" for row in range(height) for column in range(width)]
+
+
+def _inferred(column: str, dtype: str, data: Data) -> Feature:
+    if dtype.startswith(_TIME_DTYPES) or column == getattr(data.split, "group", None):
+        return DropFeature(kind="drop")
+    if dtype.startswith(_NUMERIC_DTYPES):
+        return NumericFeature(kind="numeric")
+    return CategoricalFeature(kind="categorical")
+
+
+def _refuse_answers(data: Data) -> None:
+    roles: Iterable[tuple[str, str | None]] = (("target", data.target), ("id", data.id), ("time", data.time))
+    for role, column in roles:
+        feature = data.features.get(column) if column is not None else None
+        if feature is not None and feature.kind != "drop":
+            raise RequestError(
+                f"data.features.{column} makes a feature of the column that data.{role} names.",
+                remedy=f"Remove data.features.{column}, or name another column in data.{role}.",
+                code="features",
+            )

@@ -1,0 +1,161 @@
+"""On which side of a split a row stands: a keyed hash of who it is, so that it never changes sides.
+
+With a random split, once test is always test, whatever is appended, edited or reordered. With a time
+split the newest rows are held out and later models may train on them; a hash share of all rows, the
+guard, is never trained on at any date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from tasks.core.errors import RequestError
+from tasks.core.recipe import Data, RandomSplit, TimeSplit
+
+SPLITS = ("train", "validation", "test")
+
+
+def assign(frame: pd.DataFrame, data: Data, cutoff: str | None = None) -> pd.Series:
+    """The split of every row: "train", "validation" or "test".
+
+    Args:
+        frame: Rows with `row_id` and the user's columns.
+        data: The recipe's `data` section.
+        cutoff: For time splits, as `cutoff_of` gives it; none: found from this frame.
+
+    Returns:
+        Strings with the index of `frame`, named `split`.
+
+    Raises:
+        RequestError: the group or time column is not there.
+    """
+    split = data.split
+    if isinstance(split, RandomSplit):
+        share = _hash_shares(_members(frame, split.group), split.key)
+        sides = np.select([share < split.test, share < split.test + split.validation], ["test", "validation"], "train")
+        return pd.Series(sides, index=frame.index, name="split", dtype=object)
+    moments = _moments(frame, data)
+    held_out = _never_trained(frame, split, moments)
+    last = _parsed_cutoff(moments, cutoff if cutoff is not None else cutoff_of(frame, data))
+    held_out |= (moments > last) if last is not None else True
+    seen = moments[~held_out & _labelled(frame, data)]
+    # Of the rows training may see, the newest choose the epoch; ties stay together.
+    boundary = _newest_of_oldest(seen, split.validation / max(1 - split.test, split.validation))
+    validation = ~held_out & (moments > boundary) if boundary is not None else pd.Series(False, index=frame.index)
+    sides = np.select([held_out, validation], ["test", "validation"], "train")
+    return pd.Series(sides, index=frame.index, name="split", dtype=object)
+
+
+def cutoff_of(frame: pd.DataFrame, data: Data) -> str | None:
+    """For time splits, the time of the last row that training or validation may see; None for others.
+
+    Only labelled rows count, so that a tail of rows still waiting for their labels does not move it.
+
+    Returns:
+        ISO time, or the number as text where the time column is numeric; None without a dated row.
+
+    Raises:
+        RequestError: the time column is not there.
+    """
+    if not isinstance(data.split, TimeSplit):
+        return None
+    last = _newest_of_oldest(_moments(frame, data)[_labelled(frame, data)], data.split.test)
+    if last is None:
+        return None
+    return last.isoformat() if isinstance(last, pd.Timestamp) else repr(last)
+
+
+def trained_on(frame: pd.DataFrame, data: Data, cutoff: str | None) -> pd.Series:
+    """Whether a model made with this `data` section and cutoff may have seen a row, to fit or to choose its epoch.
+
+    Rows that only came later but stand on its training side count as seen: the next model trains on
+    them, so neither is judged by them.
+
+    Returns:
+        Booleans with the index of `frame`.
+
+    Raises:
+        RequestError: the group or time column is not there.
+    """
+    if isinstance(data.split, TimeSplit) and cutoff is not None:
+        moments = _moments(frame, data)
+        never = _never_trained(frame, data.split, moments)
+        last = _parsed_cutoff(moments, cutoff)
+        return ~never & (moments <= last)
+    return assign(frame, data, cutoff) != "test"
+
+
+def _members(frame: pd.DataFrame, group: str | None) -> pd.Series:
+    """What is hashed: the group where there is one, else the row id without its occurrence number."""
+    own = frame["row_id"].str.split("-", n=1).str[0]
+    if group is None:
+        return own
+    if group not in frame.columns:
+        raise RequestError(
+            f"data.split.group names the column '{group}', which the data do not have.",
+            remedy="Name one of the data's columns, or remove data.split.group.",
+            code="column",
+        )
+    from tasks.core.rows import column_hashes, hex_digits
+
+    hashed = pd.Series(hex_digits(column_hashes(frame[group], exact=True)), index=frame.index, dtype=object)
+    # A row without a group is a group of its own.
+    return hashed.where(frame[group].notna(), own)
+
+
+def _hash_shares(members: pd.Series, key: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """A number in [0, 1) for each row, the same for equal members and equal keys."""
+    codes, uniques = pd.factorize(members)
+    salt = f"{key}:".encode()
+    shares = [
+        int.from_bytes(hashlib.blake2b(salt + member.encode(), digest_size=8).digest(), "big") >> 11
+        for member in uniques
+    ]
+    return (np.array(shares, dtype=np.float64) / 2.0**53)[codes]
+
+
+def _moments(frame: pd.DataFrame, data: Data) -> pd.Series:
+    """The time column as numbers or UTC times; NaN or NaT where it cannot be read."""
+    if data.time is None or data.time not in frame.columns:
+        raise RequestError(
+            f"data.time names the column '{data.time}', which the data do not have.",
+            remedy="Name one of the data's columns, or use data.split.kind: random.",
+            code="column",
+        )
+    column = frame[data.time]
+    if pd.api.types.is_numeric_dtype(column):
+        return column.astype(np.float64)
+    return pd.to_datetime(column, errors="coerce", utc=True, format="mixed")
+
+
+def _labelled(frame: pd.DataFrame, data: Data) -> pd.Series:
+    if data.target in frame.columns:
+        return frame[data.target].notna()
+    return pd.Series(True, index=frame.index)
+
+
+def _never_trained(frame: pd.DataFrame, split: TimeSplit, moments: pd.Series) -> pd.Series:
+    """Guard rows, and rows without a time: nothing shows that they are not from the future."""
+    guard = _hash_shares(_members(frame, None), split.key) < split.guard
+    return pd.Series(guard, index=frame.index) | moments.isna()
+
+
+def _parsed_cutoff(moments: pd.Series, cutoff: str | None) -> float | pd.Timestamp | None:
+    if cutoff is None:
+        return None
+    if pd.api.types.is_numeric_dtype(moments):
+        return float(cutoff)
+    moment = pd.Timestamp(cutoff)
+    return moment.tz_localize("UTC") if moment.tz is None else moment.tz_convert("UTC")
+
+
+def _newest_of_oldest(moments: pd.Series, newest_share: float) -> float | pd.Timestamp | None:
+    """The time up to which the oldest `1 - newest_share` of the dated rows reach; None without any."""
+    dated = moments.dropna().sort_values()
+    if dated.empty:
+        return None
+    last = dated.iloc[max(int(np.ceil(len(dated) * (1 - newest_share))) - 1, 0)]
+    return last if isinstance(last, pd.Timestamp) else float(last)
