@@ -60,6 +60,12 @@ def code_hashes(file: Path, function: str, chosen: frozenset[str]) -> dict[str, 
     Returns:
         Path relative to the project → SHA-256, in path order.
     """
+    # Cached: the code that runs is the code this process has imported, whatever happens to the files.
+    return dict(_code_hashes(file, function, chosen))
+
+
+@lru_cache(maxsize=None)
+def _code_hashes(file: Path, function: str, chosen: frozenset[str]) -> tuple[tuple[str, str], ...]:
     own_source, own_tree = _without_other_stages(file, function)
     hashes = {_relative(file): hashlib.sha256(own_source.encode()).hexdigest()}
     waiting = list(_targets(own_tree, file, chosen))
@@ -70,7 +76,7 @@ def code_hashes(file: Path, function: str, chosen: frozenset[str]) -> dict[str, 
             continue
         hashes[name], tree = _parsed(path)
         waiting.extend(_targets(tree, path, chosen))
-    return dict(sorted(hashes.items()))
+    return tuple(sorted(hashes.items()))
 
 
 def _relative(path: Path) -> str:

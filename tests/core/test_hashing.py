@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def test_a_tree_hash_changes_with_a_name_or_a_byte(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A tiny project: a stage file with two stages, a kind table, and the kinds."""
     monkeypatch.setattr(hashing, "PROJECT", tmp_path)
     folder = tmp_path / "tasks" / "one"
@@ -47,9 +48,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "table.py").write_text("KINDS: dict[str, str] = {'a': 'tasks.one.a:A', 'b': 'tasks.one.b:B'}\n")
     for name in ("other", "a", "b", "__init__"):
         (folder / f"{name}.py").write_text(f"NAME = '{name}'\n")
-    hashing._parsed.cache_clear()
-    hashing._module_file.cache_clear()
-    return folder
+    forget()
+    yield folder
+    forget()
+
+
+def forget() -> None:
+    """As a new process would."""
+    for cached in (hashing._code_hashes, hashing._parsed, hashing._module_file):
+        cached.cache_clear()
 
 
 def test_imports_inside_functions_and_chosen_kinds_count(project: Path) -> None:
@@ -68,12 +75,13 @@ def test_another_stage_of_the_same_file_does_not_count(project: Path) -> None:
     assert "tasks/one/other.py" not in before
     text = (project / "stage.py").read_text().replace("return other", "return 3 * other")
     (project / "stage.py").write_text(text)
+    forget()
     assert code_hashes(project / "stage.py", "prepare", frozenset({"a"})) == before
 
 
 def test_a_constant_in_the_logic_changes_the_hash(project: Path) -> None:
     before = code_hashes(project / "stage.py", "prepare", frozenset({"a"}))
     (project / "work.py").write_text("from . import table\nFACTOR = 3\n")
-    hashing._parsed.cache_clear()
+    forget()
     after = code_hashes(project / "stage.py", "prepare", frozenset({"a"}))
     assert [name for name in before if before[name] != after[name]] == ["tasks/one/work.py"]
