@@ -17,7 +17,7 @@ def correlations(matrix: np.ndarray, names: Sequence[str]) -> str:
     number = len(names)
     cell = 38 if number <= 14 else 22
     side = 20 + int(min(max((len(name) for name in names), default=0), 24) * 6.2)
-    plot = Plot((0, 1), (0, 1), size=(side + cell * number + 30, side + cell * number + 10))
+    plot = Plot((0, 1), (0, 1), size=(side + cell * number + side // 2, side + cell * number + 10))
     for row in range(number):
         plot.text(side - 6, side + cell * (row + 0.5) + 4, names[row], anchor="end", most=24)
         plot.text(side + cell * (row + 0.5) + 4, side - 6, names[row], turn=-60, most=24)
@@ -42,7 +42,7 @@ def confusion_matrix(matrix: np.ndarray, names: Sequence[str]) -> str:
     number = len(names)
     cell = 46 if number <= 12 else 30
     side = 40 + int(min(max((len(name) for name in names), default=0), 18) * 6.4)
-    plot = Plot((0, 1), (0, 1), size=(side + cell * number + 10, side + cell * number + 10))
+    plot = Plot((0, 1), (0, 1), size=(side + cell * number + side // 2, side + cell * number + 10))
     plot.text(side + cell * number / 2, 14, "predicted", anchor="middle", soft=True)
     plot.text(14, side + cell * number / 2, "true", anchor="middle", soft=True, turn=-90)
     totals = matrix.sum(axis=1)

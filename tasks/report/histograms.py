@@ -31,11 +31,11 @@ def histogram(values: np.ndarray, name: str, size: tuple[int, int] = (300, 180))
     return plot.svg()
 
 
-def bars(names: Sequence[str], values: Sequence[float], x_label: str, *, shares: bool = False) -> str:
+def bars(names: Sequence[str], values: Sequence[float], x_label: str, *, shares: bool = False, width: int = 640) -> str:
     """Horizontal bars with their value beside them, in the order given; `shares` are in [0, 1]."""
     left = 30 + int(min(max((len(name) for name in names), default=0), 28) * 6.4)
     high = 1.0 if shares else max([*values, 1e-12])
-    size = (640, 46 + 22 * max(len(names), 1))
+    size = (width, 46 + 22 * max(len(names), 1))
     plot = Plot((0, high), (len(names), 0), size=size, left=left, right=84, top=4)
     plot.axes(x_label, y_ticks=())
     for row, (name, value) in enumerate(zip(names, values, strict=True)):

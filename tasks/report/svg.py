@@ -41,7 +41,7 @@ class Scale:
 
     def ticks(self, about: int = 5) -> list[float]:
         """Round values inside the range, steps of 1, 2 or 5 times a power of ten."""
-        low, high = widened(self.low, self.high)
+        low, high = sorted(widened(self.low, self.high))
         rough = (high - low) / max(about, 1)
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
@@ -196,8 +196,8 @@ def r(value: float, digits: int = 1) -> str:
 
 
 def widened(low: float, high: float) -> tuple[float, float]:
-    """The same range, or one around it where it is empty."""
-    if high > low:
+    """The same range (it may run downwards), or one around it where it is empty."""
+    if high != low:
         return low, high
     reach = abs(low) * 0.05 or 0.5
     return low - reach, high + reach

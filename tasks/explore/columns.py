@@ -1,0 +1,134 @@
+"""Reads a dataset into what is described: numbers, categories, images and the target, with counts per column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tasks.core.features import pixel_columns, resolve
+from tasks.core.recipe import Data, Feature, ImageFeature
+from tasks.report.boxes import fences
+
+
+@dataclass(frozen=True)
+class Table:
+    """A dataset of N rows, by kind of column.
+
+    Numbers are float64 [N] with NaN where a value is missing or infinite, categories text [N] with None
+    where missing, images float32 [N, H, W].
+    """
+
+    rows: int
+    batches: int
+    numeric: dict[str, np.ndarray]
+    categorical: dict[str, np.ndarray]
+    images: dict[str, np.ndarray]
+    dropped: tuple[str, ...]
+    target_name: str
+    classes: tuple[str, ...]
+    """Class labels as text, in order; empty for regression."""
+    target: np.ndarray
+    """float64 [N]: number of the class, or the value; NaN where a row is unlabelled."""
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Rows whose target is known, bool [N]."""
+        return np.asarray(np.isfinite(self.target))
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What one numeric column looks like; all but the counts are NaN where no value is known."""
+
+    missing: int
+    distinct: int
+    low: float
+    median: float
+    high: float
+    mean: float
+    deviation: float
+    skewness: float
+    """Third standardised moment: 0 is symmetric, above 0 has a long right tail."""
+    outliers: int
+    """Rows beyond Tukey's fences (1.5 quartile distances); 0 where both quartiles are the same."""
+
+
+def read_table(frame: pd.DataFrame, data: Data, problem: str) -> Table:
+    """Sort the columns of `frame` (row_id, batch, then the user's) by kind; see `tasks/core/features.py`."""
+    features = resolve({str(name): str(dtype) for name, dtype in frame.dtypes.items()}, data)
+    present = {name: feature for name, feature in features.items() if _columns(name, feature) <= set(frame.columns)}
+    classes, target = _target(frame[data.target], problem)
+    return Table(
+        rows=len(frame),
+        batches=int(frame["batch"].nunique()),
+        numeric={name: _numbers(frame[name]) for name, feature in present.items() if feature.kind == "numeric"},
+        categorical={name: _texts(frame[name]) for name, feature in present.items() if feature.kind == "categorical"},
+        images={
+            name: frame[pixel_columns(name, feature)].to_numpy(np.float32, na_value=np.nan).reshape(-1, *feature.size)
+            for name, feature in present.items()
+            if isinstance(feature, ImageFeature)
+        },
+        dropped=tuple(name for name, feature in present.items() if feature.kind == "drop"),
+        target_name=data.target,
+        classes=classes,
+        target=target,
+    )
+
+
+def describe(values: np.ndarray) -> Numbers:
+    """Count and measure one numeric column, float64 [N] with NaN for missing."""
+    known = values[np.isfinite(values)]
+    missing = len(values) - len(known)
+    if not known.size:
+        none = float("nan")
+        return Numbers(missing, 0, none, none, none, none, none, none, 0)
+    mean, deviation = float(known.mean()), float(known.std())
+    # The deviation of a constant float column is rounding error, not a scale to divide by.
+    scaled = (known - mean) / deviation if deviation > 1e-12 * abs(mean) else np.zeros(1)
+    low, high = fences(known)
+    return Numbers(
+        missing=missing,
+        distinct=len(np.unique(known)),
+        low=float(known.min()),
+        median=float(np.median(known)),
+        high=float(known.max()),
+        mean=mean,
+        deviation=deviation,
+        skewness=float((scaled**3).mean()),
+        outliers=int(((known < low) | (known > high)).sum()) if high > low else 0,
+    )
+
+
+def categories(values: np.ndarray) -> tuple[list[tuple[str, int]], int]:
+    """Categories of one column and their rows, the most frequent first, and the rows without one."""
+    known = pd.Series(values).dropna()
+    counts = known.value_counts()
+    ordered = sorted(((str(name), int(rows)) for name, rows in counts.items()), key=lambda pair: (-pair[1], pair[0]))
+    return ordered, len(values) - len(known)
+
+
+def _columns(name: str, feature: Feature) -> set[str]:
+    return set(pixel_columns(name, feature)) if isinstance(feature, ImageFeature) else {name}
+
+
+def _target(column: pd.Series, problem: str) -> tuple[tuple[str, ...], np.ndarray]:
+    if problem == "regression":
+        return (), _numbers(column)
+    known = column.dropna()
+    classes = sorted(known.unique().tolist(), key=lambda label: (isinstance(label, str), label))
+    place = {label: position for position, label in enumerate(classes)}
+    codes = np.array([place.get(label, np.nan) for label in column.tolist()], dtype=np.float64)
+    return tuple(str(label) for label in classes), codes
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _texts(column: pd.Series) -> np.ndarray:
+    return np.array(
+        [None if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)], object
+    )
