@@ -23,7 +23,7 @@ Labels = NDArray[np.int64]
 DRAWS = 1999
 """Resamples: with 1999 the 5 % quantile is an order statistic and its Monte-Carlo error is 0.5 points."""
 
-LARGE = 20_000
+LARGE = 10_000
 """From this many units on the interval is the normal one: resampling would move it by less than 1 %."""
 
 
@@ -105,10 +105,10 @@ def _chunk(numerator: Floats, denominator: Floats, labels: Labels, estimate: flo
     with np.errstate(divide="ignore", invalid="ignore"):
         pivots = (ratios - estimate) / error
     # A resample without any spread says nothing about the width: it counts as infinitely far out.
-    return np.where(error > 0, pivots, np.sign(ratios - estimate) * np.inf)
+    return np.asarray(np.where(error > 0, pivots, np.sign(ratios - estimate) * np.inf))
 
 
 def by_group(values: Floats, groups: Labels) -> Floats:
     """Sum of `values` [N] over each group, scaled by groups / rows: their mean is the mean of `values`."""
     sums = np.bincount(groups, values)
-    return sums * (len(sums) / len(values))
+    return np.asarray(sums * (len(sums) / len(values)), np.float64)

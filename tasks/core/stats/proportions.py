@@ -46,7 +46,8 @@ def tango_statistic(
     excess = np.sign(excess) * np.maximum(np.abs(excess) - correction, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = excess / np.sqrt(variance)
-    return np.asarray(np.where(variance > 1e-12, statistic, np.where(excess == 0, 0.0, np.sign(excess) * np.inf)))
+    certain = np.where(excess > 0, np.inf, np.where(excess < 0, -np.inf, 0.0))
+    return np.asarray(np.where(variance > 1e-12, statistic, certain))
 
 
 def tango_interval(
