@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.core.errors import RequestError
+from tasks.core.features import columns_of
 from tasks.transforms.apply import numbers
 from tasks.transforms.tabular import fill_of, scale_of
 
@@ -39,7 +40,7 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
                 f"data.features.{name} has the size {list(size)}, but '{first}' has {[height, width]}.",
                 remedy="Images of one model must have one size: drop one of them with {kind: drop}.",
             )
-    columns = [f"{name}_{row}_{column}" for name in sizes for row in range(height) for column in range(width)]
+    columns = list(columns_of(features))
     values = np.column_stack([_pixel(frame, column, transforms) for column in columns])
     present = values[~np.isnan(values)]
     shift, scale = scale_of(present, transforms.scale)

@@ -1,0 +1,33 @@
+"""Optimizers, losses and learning-rate schedules, by kind."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+OPTIMIZER_KINDS: dict[str, str] = {
+    "sgd": "tasks.optim.optimizers:sgd",
+    "adam": "tasks.optim.optimizers:adam",
+    "adamw": "tasks.optim.optimizers:adamw",
+}
+"""Kind of optimizer → `(parameters, settings, device) -> torch.optim.Optimizer`."""
+
+LOSS_KINDS: dict[str, str] = {
+    "cross_entropy": "tasks.optim.losses:cross_entropy",
+    "mse": "tasks.optim.losses:mse",
+    "mae": "tasks.optim.losses:mae",
+    "huber": "tasks.optim.losses:huber",
+}
+"""Kind of loss → `(outputs, targets, …) -> scalar tensor`."""
+
+SCHEDULE_KINDS: dict[str, str] = {
+    "constant": "tasks.optim.schedules:constant",
+    "cosine": "tasks.optim.schedules:cosine",
+}
+"""Kind of schedule → `(step, steps, …) -> factor of the learning rate`."""
+
+
+def find(place: str) -> Any:
+    """The function that a table's value, `module:name`, names."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)

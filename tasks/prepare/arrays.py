@@ -1,0 +1,126 @@
+"""From labelled rows to memory-mapped tensors: split, fit on the training rows, write in bounded pieces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tasks.core import splits
+from tasks.core.contracts import Prepared
+from tasks.core.errors import RequestError
+from tasks.core.features import columns_of, resolve
+from tasks.core.hashing import canonical_json
+from tasks.core.home import write_atomically
+from tasks.core.recipe import Recipe
+from tasks.transforms import fit, targets
+from tasks.transforms.apply import apply
+
+ROWS_PER_PIECE = 65_536
+"""Rows transformed at once; bounds the memory beside the frame itself."""
+
+
+def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Prepared:
+    """Write `<split>_inputs.npy`, `<split>_targets.npy`, `<split>_rows.parquet` and transform.json.
+
+    Inputs are float32 [N, *input_shape]; targets int64 [N] positions in the classes, or float32 [N]
+    standardised. Rows are in the order of their ids, so nothing depends on the order of the source.
+
+    Args:
+        frame: `row_id`, `batch` and the user's columns. Rows without a target are left out.
+        recipe: `problem`, `data` and `transforms` are read.
+        folder: An existing folder; files of these names are overwritten.
+        name: What the contract calls the folder.
+
+    Raises:
+        RequestError: a split has no rows, or a column cannot be what the recipe says it is.
+    """
+    _refuse_absent_target(frame, recipe)
+    labelled = frame[frame[recipe.data.target].notna()].sort_values("row_id", kind="stable", ignore_index=True)
+    sides = splits.assign(labelled, recipe.data)
+    parts = {split: labelled[sides == split] for split in splits.SPLITS}
+    _refuse_empty(parts)
+    spec = fit_spec(labelled, parts["train"], recipe)
+    write_atomically(folder / "transform.json", canonical_json(spec) + "\n")
+    for split, part in parts.items():
+        _write_split(part, spec, recipe, folder, split)
+    return Prepared(
+        folder=name,
+        rows={split: len(part) for split, part in parts.items()},
+        input_shape=tuple(spec["input_shape"]),
+        output_size=len(spec["classes"]) or 1,
+        classes=tuple(str(label) for label in spec["classes"]),
+        feature_columns=tuple(spec["columns"]),
+        cutoff=splits.cutoff_of(labelled, recipe.data),
+    )
+
+
+def fit_spec(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> dict[str, Any]:
+    """The content of transform.json: everything between a model frame and the network, and back.
+
+    Of `labelled`, all rows with a target, only the column types and the set of classes are used;
+    whatever is estimated comes from `training`.
+    """
+    dtypes = {column: str(labelled[column].dtype) for column in labelled.columns if column not in ("row_id", "batch")}
+    features = resolve(dtypes, recipe.data)
+    absent = [column for column in columns_of(features) if column not in dtypes]
+    if absent:
+        raise RequestError(
+            f"data.features: the data have no column '{absent[0]}'.", remedy="Correct data.features, or the source."
+        )
+    state = fit(training, features, recipe.transforms)
+    target = recipe.data.target
+    classification = recipe.problem == "classification"
+    return {
+        "problem": recipe.problem,
+        "features": {feature: part.model_dump(mode="json") for feature, part in features.items()},
+        "columns": state["columns"],
+        "input_shape": state["input_shape"],
+        "state": state,
+        "classes": targets.fit_classes(labelled[target]) if classification else [],
+        "target": None if classification else targets.fit_quantity(targets.quantity(training[target])),
+    }
+
+
+def _write_split(part: pd.DataFrame, spec: dict[str, Any], recipe: Recipe, folder: Path, split: str) -> None:
+    part[["row_id", "batch"]].to_parquet(folder / f"{split}_rows.parquet", index=False)
+    np.save(folder / f"{split}_targets.npy", _targets(part[recipe.data.target], spec))
+    inputs = np.lib.format.open_memmap(
+        folder / f"{split}_inputs.npy", mode="w+", dtype=np.float32, shape=(len(part), *spec["input_shape"])
+    )
+    for start in range(0, len(part), ROWS_PER_PIECE):
+        piece = part.iloc[start : start + ROWS_PER_PIECE]
+        try:
+            inputs[start : start + len(piece)] = apply(piece, spec["state"])
+        except ValueError as error:
+            raise RequestError(
+                f"The {split} rows do not fit what the training rows taught: {error}",
+                remedy="Choose transforms.impute mean or median, or drop the column with {kind: drop}.",
+            ) from error
+    inputs.flush()
+
+
+def _targets(column: pd.Series[Any], spec: dict[str, Any]) -> np.ndarray[Any, Any]:
+    if spec["problem"] == "classification":
+        return targets.encode_classes(column, spec["classes"])
+    return targets.encode_quantity(targets.quantity(column), spec["target"])
+
+
+def _refuse_absent_target(frame: pd.DataFrame, recipe: Recipe) -> None:
+    if recipe.data.target not in frame.columns:
+        raise RequestError(
+            f"data.target names the column '{recipe.data.target}', which the data do not have.",
+            remedy="Name one of the data's columns.",
+        )
+
+
+def _refuse_empty(parts: dict[str, pd.DataFrame]) -> None:
+    counts = ", ".join(f"{split} {len(part)}" for split, part in parts.items())
+    for split, part in parts.items():
+        if part.empty:
+            raise RequestError(
+                f"data.split leaves the {split} split without a labelled row ({counts}).",
+                remedy="Bring more rows, or change data.split.",
+            )

@@ -1,0 +1,22 @@
+"""The stage `prepare`: a dataset version becomes tensors and a fitted transform."""
+
+from __future__ import annotations
+
+from tasks.core.context import Context
+from tasks.core.contracts import Prepared, Versioned
+from tasks.stage import stage
+
+
+@stage(
+    "prepare",
+    inputs=("version",),
+    reads=("problem", "data.target", "data.id", "data.time", "data.features", "data.split", "transforms"),
+    libraries=("numpy", "pandas", "pyarrow"),
+)
+def prepare(context: Context, versioned: Versioned) -> Prepared:
+    """Split the dataset, fit the transforms on the training rows and write memory-mapped tensors."""
+    from tasks.prepare.arrays import prepare as prepare_arrays
+    from tasks.stores import datasets
+
+    frame = datasets.load_rows(context.home.path(versioned.folder))
+    return prepare_arrays(frame, context.recipe, context.folder, context.relative(context.folder))

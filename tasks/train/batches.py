@@ -1,0 +1,70 @@
+"""Rows of a split as tensors: on the device when they fit, else read batch by batch from the memory map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tasks.core.seeds import derive
+from tasks.train.device import free_bytes
+
+RESIDENT_SHARE = 0.5
+"""Part of the free memory that the rows may take to be kept on the device."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One split. `inputs` is float32 [N, *shape], a tensor on `device` or a memory map; `targets` is on `device`."""
+
+    inputs: torch.Tensor | np.ndarray[Any, Any]
+    targets: torch.Tensor
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def take(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The rows at `index`, int64 [B] on the device."""
+        if isinstance(self.inputs, torch.Tensor):
+            return _laid_out(self.inputs[index]), self.targets[index]
+        picked = torch.from_numpy(self.inputs[index.cpu().numpy()])
+        return _laid_out(picked.to(self.device, non_blocking=True)), self.targets[index]
+
+
+def load(folder: Path, split: str, device: torch.device) -> Rows:
+    """The rows that `prepare` wrote for a split."""
+    mapped = np.load(folder / f"{split}_inputs.npy", mmap_mode="r")
+    targets = torch.from_numpy(np.load(folder / f"{split}_targets.npy")).to(device)
+    if mapped.nbytes > RESIDENT_SHARE * free_bytes(device):
+        return Rows(mapped, targets, device)
+    return Rows(torch.from_numpy(np.array(mapped)).to(device), targets, device)
+
+
+def shuffled(rows: int, seed: int, epoch: int, device: torch.device) -> torch.Tensor:
+    """A permutation of `rows` rows, int64 [rows]: a pure function of seed and epoch, equal on every device."""
+    generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
+    return torch.randperm(rows, generator=generator).to(device)
+
+
+def bounds(rows: int, batch_size: int) -> list[tuple[int, int]]:
+    """Start and end of each batch; a last batch of one row, which has no variance, joins the batch before."""
+    starts = list(range(0, rows, batch_size))
+    if len(starts) > 1 and rows - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], rows], strict=True))
+
+
+def batches(rows: Rows, batch_size: int, order: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Inputs [B, *shape] and targets [B] of each batch, in the order given."""
+    for start, end in bounds(len(order), batch_size):
+        yield rows.take(order[start:end])
+
+
+def _laid_out(inputs: torch.Tensor) -> torch.Tensor:
+    # Convolutions are a third faster on channels-last images (measured on a CPU; GPUs prefer it too).
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.dim() == 4 else inputs

@@ -1,0 +1,160 @@
+"""Checkpoints that a crash cannot tear: tensors as safetensors, counters as JSON, verified before use.
+
+A checkpoint is a tensor file with a name of its own and `checkpoint.json`, which names it with its
+SHA-256 and is replaced in one act. Whatever the moment of a crash, `checkpoint.json` is absent or names
+a complete file. Random numbers need no place in it: each epoch seeds every generator anew
+(`tasks/train/loop.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import load, load_file, save
+from torch import nn
+
+from tasks.core.hashing import json_sha256
+from tasks.core.home import write_atomically
+
+POINTER = "checkpoint.json"
+WEIGHTS = "weights.safetensors"
+HISTORY = "history.json"
+
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass
+class Progress:
+    """How far a training has come: what a checkpoint brings back beside the tensors."""
+
+    epoch: int = 0
+    """Epochs done."""
+    best_epoch: int = 0
+    best_loss: float | None = None
+    """Validation loss of the best epoch; None while it was never finite."""
+    seconds: float = 0.0
+    """Time spent in training, all attempts together."""
+    stopped: Literal["epochs", "early_stopping", "timeout"] | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def snapshot(network: nn.Module) -> Weights:
+    """Copies of all parameters and buffers, where they are."""
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def save_checkpoint(
+    folder: Path, network: nn.Module, best: Weights, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
+    """Write the last and the best weights, the optimizer and the counters; then forget older checkpoints."""
+    moments, numbers = _optimizer_parts(optimizer)
+    tensors = {f"last.{name}": tensor for name, tensor in network.state_dict().items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in best.items()} | moments
+    file = f"checkpoint-{progress.epoch}.safetensors"
+    digest = write_tensors(folder / file, tensors)
+    _point_to(folder, file, digest, progress, numbers)
+
+
+def restore(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Progress, Weights] | None:
+    """Bring back what `save_checkpoint` or `finish` wrote; None where there is nothing intact.
+
+    After a finished training the network holds the best weights.
+    """
+    found = _intact(folder)
+    if found is None:
+        return None
+    pointer, payload = found
+    progress = Progress(**pointer["progress"])
+    tensors = load(payload)
+    if pointer["file"] == WEIGHTS:
+        network.load_state_dict(tensors)
+        return progress, tensors
+    network.load_state_dict(_below("last.", tensors))
+    _restore_optimizer(optimizer, tensors, pointer["optimizer"])
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    return progress, {name: tensor.to(device) for name, tensor in _below("best.", tensors).items()}
+
+
+def finish(folder: Path, best: Weights, progress: Progress) -> str:
+    """Write the best weights and the history, and let go of the checkpoint; gives the weights' SHA-256."""
+    digest = write_tensors(folder / WEIGHTS, best)
+    write_atomically(folder / HISTORY, json.dumps(progress.history, indent=1, allow_nan=False) + "\n")
+    _point_to(folder, WEIGHTS, digest, progress, {})
+    return digest
+
+
+def load_weights(network: nn.Module, path: Path) -> nn.Module:
+    """Put the weights of a safetensors file into a network of the same architecture."""
+    network.load_state_dict(load_file(path))
+    return network
+
+
+def write_tensors(path: Path, tensors: Weights) -> str:
+    """Write a safetensors file in one act; gives its SHA-256. Equal tensors give equal bytes."""
+    # Copies: safetensors refuses tensors that share memory, as tied weights do, and other memory layouts.
+    payload = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()})
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as stream:
+        stream.write(payload)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, path)
+    return hashlib.sha256(payload).hexdigest()
+
+
+def _point_to(folder: Path, file: str, digest: str, progress: Progress, numbers: dict[str, Any]) -> None:
+    body = {"file": file, "sha256": digest, "progress": asdict(progress), "optimizer": numbers}
+    write_atomically(folder / POINTER, json.dumps({**body, "checksum": json_sha256(body)}))
+    for old in [*folder.glob("checkpoint-*.safetensors"), *folder.glob(".*.tmp")]:
+        if old.name != file:
+            old.unlink(missing_ok=True)
+
+
+def _intact(folder: Path) -> tuple[dict[str, Any], bytes] | None:
+    try:
+        body = json.loads((folder / POINTER).read_text())
+        checksum = body.pop("checksum")
+        payload = (folder / body["file"]).read_bytes()
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, AttributeError, TypeError):
+        checksum, body, payload = "", {"sha256": None}, b""
+    if checksum != json_sha256(body) or body["sha256"] != hashlib.sha256(payload).hexdigest():
+        logging.getLogger(__name__).warning("The checkpoint is damaged; training starts from the beginning.")
+        return None
+    return body, payload
+
+
+def _below(prefix: str, tensors: Weights) -> Weights:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _optimizer_parts(optimizer: torch.optim.Optimizer) -> tuple[Weights, dict[str, Any]]:
+    """The optimizer's state as tensors `optimizer.<parameter>.<name>` and as plain numbers of such names."""
+    tensors: Weights = {}
+    numbers: dict[str, Any] = {}
+    for index, values in optimizer.state_dict()["state"].items():
+        for name, value in values.items():
+            target: dict[str, Any] = tensors if isinstance(value, torch.Tensor) else numbers
+            target[f"optimizer.{index}.{name}"] = value
+    return tensors, numbers
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Weights, numbers: dict[str, Any]) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Any]] = {}
+    for name, value in [*_below("optimizer.", tensors).items(), *_below("optimizer.", numbers).items()]:
+        index, _, key = name.partition(".")
+        like = parameters[int(index)]
+        if isinstance(value, torch.Tensor) and value.shape == like.shape:
+            # In the parameter's memory layout: fused kernels walk both side by side.
+            value = torch.empty_like(like, dtype=value.dtype).copy_(value)
+        state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

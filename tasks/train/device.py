@@ -1,0 +1,63 @@
+"""Where a training is computed, in which precision, and how much memory is free there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from tasks.core.errors import RequestError
+
+_CGROUP = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+
+
+def choose(requested: Literal["auto", "cpu", "cuda"]) -> torch.device:
+    """The device of the recipe's `training.device`; `auto` prefers a GPU.
+
+    Raises:
+        RequestError: a GPU is asked for and there is none.
+    """
+    available = torch.cuda.is_available()
+    if requested == "cuda" and not available:
+        raise RequestError(
+            "training.device is cuda, and torch finds no CUDA device.", remedy="Set training.device=auto or cpu."
+        )
+    return torch.device("cuda" if available and requested != "cpu" else "cpu")
+
+
+def autocast_type(precision: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype | None:
+    """The type that autocast computes in; None is float32 throughout."""
+    if precision == "auto":
+        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else None
+    return torch.bfloat16 if precision == "bfloat16" else None
+
+
+def free_bytes(device: torch.device) -> int:
+    """Bytes that can still be had: of the GPU, or of main memory within this process's cgroup."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return min([_main_memory(), *_cgroup_rest()])
+
+
+def _main_memory() -> int:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _cgroup_rest() -> list[int]:
+    rest = []
+    for limit, usage in _CGROUP:
+        try:
+            allowed = Path("/sys/fs/cgroup", limit).read_text().strip()
+            used = int(Path("/sys/fs/cgroup", usage).read_text())
+        except (OSError, ValueError):  # no cgroup of this version here
+            continue
+        if allowed != "max":
+            rest.append(max(int(allowed) - used, 0))
+    return rest

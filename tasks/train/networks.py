@@ -1,0 +1,77 @@
+"""The recipe's network, and one sentence where it cannot be built or does not give what it must."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tasks.core.errors import RequestError
+from tasks.core.recipe import Model
+from tasks.models import build
+
+
+def make(model: Model, input_shape: tuple[int, ...], output_size: int, recipe_folder: Path) -> nn.Module:
+    """A fresh network from torch's global generator.
+
+    Raises:
+        RequestError: the architecture does not fit the inputs, or a custom one cannot be made or is no module.
+    """
+    try:
+        network = build(model.model_dump(), input_shape, output_size, recipe_folder)
+    except RequestError:
+        raise
+    except Exception as error:  # a custom architecture may raise anything
+        raise RequestError(
+            f"The model {name(model)} cannot be built: {type(error).__name__}: {error}.",
+            remedy="Choose another model.kind." if model.kind != "custom" else "Mend it, or model.args.",
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise RequestError(
+            f"The model {name(model)} is a {type(network).__name__}, not a torch.nn.Module.",
+            remedy="Let model.ref name a class or function that gives a module.",
+        )
+    return network
+
+
+def check_outputs(network: nn.Module, model: Model, input_shape: tuple[int, ...], output_size: int) -> None:
+    """Call the network once on random inputs, [2, *input_shape], and look at what comes out.
+
+    Raises:
+        RequestError: it raises, or its output is not a floating tensor [2, output_size].
+    """
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    probe = torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0)).to(device)
+    try:
+        with torch.no_grad():
+            outputs = network(probe)
+    except Exception as error:  # a custom network may raise anything; the inputs are random, so no row is told
+        raise RequestError(
+            f"The model {name(model)} fails on inputs of shape {list(probe.shape)}: {type(error).__name__}: {error}.",
+            remedy="Its forward must take a batch of such inputs.",
+        ) from error
+    if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != (2, output_size):
+        found = list(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+        raise RequestError(
+            f"The model {name(model)} gives {found} for a batch of 2, and {[2, output_size]} is needed.",
+            remedy="Give one logit per class, or one value for regression.",
+        )
+
+
+def without_regularisation(network: nn.Module) -> nn.Module:
+    """The same network with every dropout layer's probability set to 0."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+    return network
+
+
+def trainable(network: nn.Module) -> int:
+    """How many numbers training can change."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def name(model: Model) -> str:
+    """The model as the recipe names it."""
+    return model.ref if model.kind == "custom" else model.kind
