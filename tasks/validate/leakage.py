@@ -1,0 +1,156 @@
+"""Gate `leakage`: test rows that training has seen, and columns that give the target away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from tasks.core.contracts import Gate
+from tasks.validate.candidate import Candidate
+from tasks.validate.cells import as_numbers
+from tasks.validate.duplicates import repeats_are_natural
+from tasks.validate.giveaway import find
+
+TOLERANCE = 0.01
+"""Near duplicates differ in no number by more than this share of the column's spread, and in no label."""
+TEST_ROWS = 5000
+"""Test rows compared at most, spread evenly over their row ids."""
+NATURAL_SAMPLE = 10_000
+"""Rows from which it is estimated how often rows repeat by chance."""
+AXES = 64
+"""Columns compared at once; of more, means over groups of columns are compared first."""
+SINGLE = 1
+"""One matching pair is a coincidence that stops nothing."""
+GAP = -1e6
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many test rows have a near duplicate among the training rows."""
+
+    compared: int
+    overlapping: int
+    natural: bool
+    """The columns can hardly tell rows apart, so that repeats mean nothing."""
+
+    @property
+    def share(self) -> float:
+        """Share of the compared test rows."""
+        return round(self.overlapping / self.compared, 6) if self.compared else 0.0
+
+
+def gate(labelled: Candidate, sides: pd.Series, maximum: float) -> Gate:
+    """Judge both kinds of leakage.
+
+    Args:
+        labelled: Rows that are kept and have a target.
+        sides: Split of each of them [N].
+        maximum: Largest share of test rows that may have a near duplicate among the training rows.
+    """
+    overlap = overlap_of(labelled, sides)
+    giveaways = find(labelled)
+    evidence: dict[str, Any] = {
+        "test_rows_compared": overlap.compared,
+        "test_rows_overlapping": overlap.overlapping,
+        "share": overlap.share,
+        "columns": [name for giveaway in giveaways for name in giveaway.columns],
+    }
+    if overlap.natural:
+        evidence["note"] = "The columns can hardly tell rows apart, so repeats are natural and not judged."
+    problems = [giveaway.sentence(labelled.data.target) for giveaway in giveaways]
+    if giveaways:
+        problems.append("declare what is not known before the prediction as {kind: drop}")
+    if overlap.share > maximum and overlap.overlapping > SINGLE and not overlap.natural:
+        problems.insert(
+            0,
+            f"{overlap.overlapping} of {overlap.compared} test rows ({overlap.share:.1%}) have a near duplicate among "
+            f"the training rows, {maximum:.1%} may",
+        )
+    if problems:
+        return Gate("leakage", "failed", maximum, {**evidence, "reason": "; ".join(problems) + "."})
+    return Gate("leakage", "passed", maximum, evidence)
+
+
+def overlap_of(candidate: Candidate, sides: pd.Series) -> Overlap:
+    """Count the test rows that agree with some training row in every column, within `TOLERANCE`.
+
+    A number agrees where it differs by at most `TOLERANCE` times the column's spread (the distance between its
+    quartiles; where that is 0, between those of the other values), a label where it is the same, a gap where
+    both are gaps. At most `TEST_ROWS` test rows are compared.
+    """
+    test = candidate.frame.index[sides == "test"]
+    test = test[np.argsort(candidate.frame.loc[test, "row_id"].to_numpy(), kind="stable")]
+    if len(test) > TEST_ROWS:
+        test = test[np.linspace(0, len(test) - 1, TEST_ROWS).astype(int)]
+    train = candidate.frame.index[sides == "train"]
+    frame = candidate.frame.loc[[*train, *test]]
+    points = coordinates(candidate, frame)
+    if not len(test) or not len(train) or not points.shape[1]:
+        return Overlap(len(test), 0, natural=False)
+    matched = _near(points[: len(train)], points[len(train) :])
+    return Overlap(len(test), int(matched.sum()), _natural(points))
+
+
+def _natural(points: npt.NDArray[np.float64]) -> bool:
+    """Whether points [N, D], rounded to the tolerance, would repeat each other by chance."""
+    sample = points[np.linspace(0, len(points) - 1, min(len(points), NATURAL_SAMPLE)).astype(int)]
+    distinct = np.unique(np.floor(sample / TOLERANCE).astype(np.int64), axis=0)
+    return repeats_are_natural([distinct[:, column] for column in range(distinct.shape[1])], len(points))
+
+
+def coordinates(candidate: Candidate, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Rows as points [N, D] in which one unit is a column's spread, or another label."""
+    numeric = set(candidate.numeric)
+    columns = [_scaled(frame[name]) if name in numeric else _labels(frame[name]) for name in candidate.columns]
+    varied = [column for column in columns if len(column) and np.ptp(column) > 0]
+    return np.stack(varied, axis=1) if varied else np.empty((len(frame), 0))
+
+
+def _scaled(values: pd.Series) -> npt.NDArray[np.float64]:
+    numbers = as_numbers(values).to_numpy()
+    finite = numbers[np.isfinite(numbers)]
+    spread = _spread(finite)
+    centre = float(np.median(finite)) if len(finite) else 0.0
+    return np.where(np.isfinite(numbers), (numbers - centre) / spread, GAP)
+
+
+def _spread(values: npt.NDArray[np.float64]) -> float:
+    """Distance between the quartiles, which no outlier can stretch; never 0."""
+    if not len(values):
+        return 1.0
+    others = values[values != np.median(values)]
+    for chosen in (values, others):
+        if len(chosen):
+            low, high = np.quantile(chosen, [0.25, 0.75])
+            if high > low:
+                return float(high - low)
+    return float(np.std(values)) or 1.0
+
+
+def _labels(values: pd.Series) -> npt.NDArray[np.float64]:
+    return pd.factorize(values)[0].astype(np.float64)
+
+
+def _near(train: npt.NDArray[np.float64], test: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which test rows [M] lie within `TOLERANCE` of a training row in every coordinate."""
+    axes = _folded(np.vstack([train, test]))
+    tree = cKDTree(axes[: len(train)])
+    # A small allowance: `distance_upper_bound` excludes the bound itself.
+    _, nearest = tree.query(axes[len(train) :], p=np.inf, distance_upper_bound=TOLERANCE * 1.0001)
+    found = nearest < len(train)
+    matched = np.zeros(len(test), dtype=bool)
+    differences = np.abs(test[found] - train[nearest[found]]).max(axis=1, initial=0.0)
+    matched[found] = differences <= TOLERANCE * 1.0001
+    return matched
+
+
+def _folded(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """At most `AXES` coordinates: rows near in every column are near in every mean over columns."""
+    if points.shape[1] <= AXES:
+        return points
+    return np.stack([points[:, first::AXES].mean(axis=1) for first in range(AXES)], axis=1)
