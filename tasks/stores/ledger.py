@@ -169,7 +169,7 @@ class Ledger:
         by_hash = {entry.hash: entry for entry in entries}
         found = []
         for entry in entries:
-            if entry.kind == "observed" or (entry.kind == "done" and entry.body["outcome"] == "moved"):
+            if entry.kind == "observed" or (entry.kind == "done" and entry.body.get("outcome") == "moved"):
                 body = entry.body
                 decision = by_hash.get(body.get("decision", ""))
                 found.append(Move(body.get("since", entry.time), body["from"], body["to"], entry, decision))
@@ -218,6 +218,8 @@ class Ledger:
         uri = f"file:{urllib.parse.quote(str(self.path.absolute()))}?mode=rw"
         with self._answering(), closing(sqlite3.connect(uri, uri=True, timeout=_TIMEOUT_SECONDS)) as connection:
             connection.execute("PRAGMA query_only = 1")
+            # A damaged byte must reach `verify`, which names the entry, and not end in a decoding error.
+            connection.text_factory = lambda stored: stored.decode(errors="surrogateescape")
             yield connection
 
     @contextmanager
@@ -260,7 +262,7 @@ def _now() -> str:
 
 def _hash(values: Sequence[Any]) -> str:
     """SHA-256 over the columns as they are stored: sequence, time, kind, model, body, actor, previous."""
-    return hashlib.sha256(canonical_json(list(values)).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(list(values)).encode(errors="surrogateescape")).hexdigest()
 
 
 def _entry(row: Sequence[Any]) -> Entry:

@@ -34,7 +34,7 @@ def log_model(
     scorer: Path,
     artifacts: Mapping[str, str],
     code_paths: Sequence[str],
-    signature: Any,
+    signature: Mapping[str, Any],
     input_example: Any,
     requirements: Sequence[str],
     key: str,
@@ -43,8 +43,8 @@ def log_model(
 
     A model stored under this key whose files are intact is used again; one that a crash left PENDING is
     completed under its own id. `scorer` is run here once, so `code_paths` must hold what it imports.
-    `requirements` are stored as they stand: letting MLflow infer them costs half a minute. `signature` may
-    be MLflow's or the plain values of one (`inputs` and `outputs` as JSON text).
+    `signature` holds MLflow's `inputs` and `outputs` as JSON texts. `requirements` are stored as they
+    stand: letting MLflow infer them costs half a minute.
 
     Raises:
         ServiceError: the store does not answer or is full.
@@ -205,7 +205,7 @@ def _save(
     scorer: str,
     artifacts: dict[str, str],
     code_paths: list[str],
-    signature: Any,
+    signature: Mapping[str, Any],
     input_example: Any,
     requirements: Sequence[str],
 ) -> None:
@@ -220,7 +220,7 @@ def _save(
         python_model=scorer,
         artifacts=artifacts or None,
         code_paths=code_paths or None,
-        signature=ModelSignature.from_dict(signature) if isinstance(signature, dict) else signature,
+        signature=ModelSignature.from_dict(dict(signature)),
         input_example=input_example,
         pip_requirements=list(requirements),
     )

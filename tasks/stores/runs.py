@@ -1,9 +1,9 @@
 """The MLflow door: runs, models, versions, aliases and tags, each found by its key before it is made.
 
 A command that is repeated after a crash finds the run, the logged model and the version that the first
-attempt left, completes them, and makes no second. The door has four files, and nothing else imports or
-reads MLflow: this one and `models.py` write, `registry.py` reads without importing it, `tracking.py`
-connects. What others need is offered here.
+attempt left, completes them, and makes no second. The door has five files, and nothing else imports or
+reads MLflow: this one and `models.py` write, `registry.py` and `rest.py` read without importing it,
+`tracking.py` connects. What others need is offered here.
 """
 
 from __future__ import annotations
