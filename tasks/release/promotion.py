@@ -10,7 +10,7 @@ version can be loaded (`tasks/release/servable.py`): this file decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,10 @@ __all__ = [
     "rollback_target",
     "unblock_version",
 ]
+
+Evidence = Callable[[str], Mapping[str, Any]]
+"""Looks at the version that is about to become champion, once nothing else stands against it: what it gives
+(gates, for instance) enters the ledger with the decision; what it raises keeps the champion where it is."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +102,9 @@ def promote(home: Home, name: str, number: str, decision: str) -> Moved:
 
 
 def promote_by_person(
-    home: Home, name: str, number: str, *, reason: str, unblock: bool = False, evidence: Mapping[str, Any] | None = None
+    home: Home, name: str, number: str, *, reason: str, unblock: bool = False, evidence: Evidence | None = None
 ) -> Moved:
-    """Make a version champion because a person says so; `evidence` (gates, for instance) enters the ledger.
+    """Make a version champion because a person says so.
 
     The rule of the run's own decision about this version is kept, where it made one.
 
@@ -117,24 +121,22 @@ def promote_by_person(
         if done and done.decision and done.decision.body.get("by_person") and done.decision.body["reason"] == reason:
             return Moved(number, done.origin, done.decision.hash, repeated=True)
         raise RequestError(f"{name}/{number} is the champion already.", remedy="Nothing to do.", code="version")
-    if number in blocked(home, name):
-        if not unblock:
-            raise refused(
-                "promotion", f"{name}/{number} is blocked: {blocked(home, name)[number]}.", "Repeat it with --unblock."
-            )
+    ruled_out = blocked(home, name)
+    if number in ruled_out and not unblock:
+        raise refused("promotion", f"{name}/{number} is blocked: {ruled_out[number]}.", "Repeat it with --unblock.")
+    proof = dict(evidence(number)) if evidence else {}
+    if number in ruled_out:
         unblock_version(home, name, number, reason)
     body: dict[str, Any] = {"version": number, "champion": champion, "reason": reason, "by_person": True}
     body["key"] = f"person/{number}/{reason}"
     basis = _decision_about(ledger, name, number, champion)
     if basis is not None:
         body |= {"basis": basis.hash, "rule": basis.body.get("rule")}
-    decision = record_decision(home, name, "promote", {**(evidence or {}), **body})
+    decision = record_decision(home, name, "promote", {**proof, **body})
     return promote(home, name, number, decision)
 
 
-def rollback(
-    home: Home, name: str, *, reason: str, to: str | None = None, evidence: Mapping[str, Any] | None = None
-) -> Moved:
+def rollback(home: Home, name: str, *, reason: str, to: str | None = None, evidence: Evidence | None = None) -> Moved:
     """Go back to an earlier champion (see `rollback_target`) and block the version that is left.
 
     Two rollbacks in a row with the same `to` and the same reason are one: the second finds it done.
@@ -156,7 +158,8 @@ def rollback(
         return Moved(done.target, done.origin, done.decision.hash, repeated=True)
     target = rollback_target(home, name, to)
     champion = champion_version(home, name)
-    body = {**(evidence or {}), "version": target, "champion": champion, "key": f"rollback/{to}/{reason}", **asked}
+    proof = dict(evidence(target)) if evidence else {}
+    body = {**proof, "version": target, "champion": champion, "key": f"rollback/{to}/{reason}", **asked}
     decision = record_decision(home, name, "rollback", body)
     entry = ledger.find(decision)
     assert entry is not None
