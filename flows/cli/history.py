@@ -1,0 +1,94 @@
+"""Show who was champion when, and why."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.cli.output import Answer, Invocation, pass_invocation, table
+
+if TYPE_CHECKING:
+    from tasks.core.home import Home
+    from tasks.stores.ledger import Entry
+
+SHOWN = ("promote", "hold", "reject", "stop", "rollback", "observed", "drift", "trigger", "refused")
+"""Kinds a person asks about; `intent`, `done`, `data` and `unblock` are the ledger's own book-keeping."""
+
+
+@click.command()
+@click.argument("model")
+@pass_invocation
+def command(invocation: Invocation, model: str) -> Answer:
+    """List every decision about MODEL and every move of its champion, oldest first."""
+    from tasks.core.names import parse_model
+    from tasks.stores import registry
+    from tasks.stores.ledger import Ledger
+
+    home = invocation.open_home()
+    name = parse_model(model).name
+    if home.ledger.exists():
+        _notice(home, name)
+    entries = [record(entry) for entry in Ledger(home.ledger).entries(name) if entry.kind in SHOWN]
+    champion = registry.champion_version(home, name)
+    if not entries and champion is None and not registry.versions(home, name):
+        raise _unknown(home, name)
+    payload = {"status": "completed", "model": name, "champion": champion, "entries": entries}
+    rows = [
+        (
+            entry["time"][:19].replace("T", " "),
+            entry["kind"],
+            entry["version"],
+            f"{entry['from'] or '-'} → {entry['to']}" if entry["to"] else "",
+            entry["actor"],
+            entry["reason"],
+        )
+        for entry in entries
+    ]
+    heading = f"{name}: champion is version {champion}" if champion else f"{name}: no champion"
+    return Answer(payload, f"{heading}\n\n{table(('time (UTC)', 'what', 'version', 'champion', 'who', 'why'), rows)}")
+
+
+def record(entry: Entry) -> dict[str, Any]:
+    """A ledger entry as `history` shows it."""
+    body = entry.body
+    moved = entry.kind in ("promote", "rollback", "observed")
+    origin = body.get("from", body.get("champion")) if moved else None
+    target = body.get("to", body.get("version")) if moved else None
+    return {
+        "id": entry.hash,
+        "time": entry.time,
+        "kind": entry.kind,
+        "version": body.get("version"),
+        "from": origin,
+        "to": target,
+        "reason": body.get("reason", ""),
+        "actor": entry.actor,
+    }
+
+
+def _notice(home: Home, name: str) -> None:
+    """Enter what somebody else moved, unless a command that changes the model is at work: it will do so itself."""
+    from flows.cli.output import note
+    from tasks.core.errors import RequestError
+    from tasks.release.promotion import recover
+    from tasks.stores.lease import hold
+
+    try:
+        with hold(home, name, "history", wait=False):
+            for line in recover(home, name):
+                note(line)
+    except RequestError as error:
+        if error.code != "lease":
+            raise
+
+
+def _unknown(home: Home, name: str) -> Exception:
+    from tasks.core.errors import RequestError
+    from tasks.stores.ledger import Ledger
+
+    known = sorted({entry.model for entry in Ledger(home.ledger).entries()})
+    close = difflib.get_close_matches(name, known, n=1)
+    remedy = f"Did you mean '{close[0]}'?" if close else f"Known models: {', '.join(known) or 'none yet'}."
+    return RequestError(f"There is no model '{name}' in {home.root}.", remedy=remedy, code="model")
