@@ -48,7 +48,9 @@ def gate(kept: Candidate, sides: pd.Series, maximum: float) -> Gate:
     if share > maximum and repeats_are_natural(_codes(kept.frame.loc[~repeats, columns])):
         evidence["note"] = "The columns can hardly tell rows apart, so repeats are natural."
     elif share > maximum:
-        reason = f"{evidence['duplicates']} of {len(groups)} rows ({share:.1%}) repeat an earlier row, {maximum:.1%} may."
+        reason = (
+            f"{evidence['duplicates']} of {len(groups)} rows ({share:.1%}) repeat an earlier row, {maximum:.1%} may."
+        )
         return Gate("duplicates", "failed", maximum, {**evidence, "reason": reason})
     return Gate("duplicates", "passed", maximum, evidence)
 

@@ -126,7 +126,9 @@ def _read(path: Path) -> tuple[dict[str, Any], ...]:
             f"The expectation suite {path} has no list 'expectations'.", remedy=remedy, code="expectations"
         )
     for position, item in enumerate(listed, start=1):
-        if not (isinstance(item, dict) and isinstance(item.get("type"), str) and isinstance(item.get("kwargs", {}), dict)):
+        if not (
+            isinstance(item, dict) and isinstance(item.get("type"), str) and isinstance(item.get("kwargs", {}), dict)
+        ):
             raise RequestError(
                 f"The expectation suite {path} has as expectation {position} something without 'type' and 'kwargs'.",
                 remedy="Write it as an object with the keys type and kwargs.",
@@ -220,4 +222,6 @@ def _raised(exception: dict[str, Any]) -> bool:
 
 def _finding(configuration: dict[str, Any], state: State, rows: int, detail: str = "") -> Finding:
     kwargs = configuration["kwargs"]
-    return Finding(configuration["type"], columns_of(kwargs), rule_of(configuration["type"], kwargs), state, rows, detail)
+    return Finding(
+        configuration["type"], columns_of(kwargs), rule_of(configuration["type"], kwargs), state, rows, detail
+    )

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tasks.core.rows import content_hashes
 from tasks.validate.candidate import Candidate
 from tasks.validate.cells import as_numbers
 from tasks.validate.linear import smallest_explaining_set
@@ -29,6 +30,8 @@ MINIMUM_ROWS = 30
 """With fewer rows a perfect fit is no evidence."""
 SAMPLE = 5000
 """Rows looked at at most, spread evenly over the row ids."""
+ROWS_PER_CLASS = 10
+"""With fewer rows per class the target is hardly a set of classes: `class_coverage` says so."""
 FOLDS = 3
 MOST_CLASSES = 30
 """Classes up to which sums of columns are compared with the indicator of each class."""
@@ -52,11 +55,14 @@ class Giveaway:
 
 
 def find(labelled: Candidate) -> tuple[Giveaway, ...]:
-    """Find what gives the target away; nothing on fewer than `MINIMUM_ROWS` rows.
+    """Find what gives the target away; nothing on fewer than `MINIMUM_ROWS` rows or `ROWS_PER_CLASS` per class.
 
     Columns found alone are left out of the search for sums, and each sum found is left out of the next search.
     """
     rows = labelled.frame.sort_values("row_id", kind="stable")
+    # Copies of a row would stand on both sides of a fold, and any column that names rows would seem to know the answer.
+    copies = pd.Series(content_hashes(rows, [*labelled.columns, labelled.data.target])).duplicated()
+    rows = rows[~copies.to_numpy()]
     if len(rows) > SAMPLE:
         rows = rows.iloc[np.linspace(0, len(rows) - 1, SAMPLE).astype(int)]
     target = rows[labelled.data.target]
@@ -65,6 +71,8 @@ def find(labelled: Candidate) -> tuple[Giveaway, ...]:
     numeric = set(labelled.numeric)
     if labelled.problem == "classification":
         classes = pd.factorize(target.astype(str), sort=True)[0]
+        if classes.max() >= len(rows) / ROWS_PER_CLASS:
+            return ()
         single = [name for name in labelled.columns if _tells_class(rows[name], classes, name in numeric)]
         how = "its values tell the class without an error"
     else:

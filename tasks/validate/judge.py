@@ -42,6 +42,7 @@ def judge(frame: pd.DataFrame, recipe: Recipe, suite: Suite | None, newest_batch
     Raises:
         RequestError: the recipe makes a feature of the target, the id or the time.
     """
+    frame = frame.reset_index(drop=True)
     candidate = candidate_of(frame, recipe.data, recipe.problem)
     faults = schema.inspect(candidate)
     sound = candidate.without(faults.columns)
@@ -97,5 +98,7 @@ def _sentence(finding: Finding) -> str:
 
 def _numbers_read(candidate: Candidate) -> pd.DataFrame:
     """The frame as training will read it: text in columns of numbers turned into numbers or gaps."""
-    text = [name for name in must_be_numbers(candidate) if not pd.api.types.is_numeric_dtype(candidate.frame[name].dtype)]
+    text = [
+        name for name in must_be_numbers(candidate) if not pd.api.types.is_numeric_dtype(candidate.frame[name].dtype)
+    ]
     return candidate.frame.assign(**{name: as_numbers(candidate.frame[name]) for name in text})

@@ -16,8 +16,12 @@ from tasks.validate.cells import as_numbers
 from tasks.validate.duplicates import repeats_are_natural
 from tasks.validate.giveaway import find
 
-TOLERANCE = 0.01
-"""Near duplicates differ in no number by more than this share of the column's spread, and in no label."""
+TOLERANCES = (0.01, 1e-6)
+"""Near duplicates differ in no number by more than this share of the column's spread, and in no label.
+
+The second stands for exact copies: it is used where so few columns are so coarse that rows come near each
+other by chance at the first.
+"""
 TEST_ROWS = 5000
 """Test rows compared at most, spread evenly over their row ids."""
 NATURAL_SAMPLE = 10_000
@@ -77,10 +81,10 @@ def gate(labelled: Candidate, sides: pd.Series, maximum: float) -> Gate:
 
 
 def overlap_of(candidate: Candidate, sides: pd.Series) -> Overlap:
-    """Count the test rows that agree with some training row in every column, within `TOLERANCE`.
+    """Count the test rows that agree with some training row in every column.
 
-    A number agrees where it differs by at most `TOLERANCE` times the column's spread (the distance between its
-    quartiles; where that is 0, between those of the other values), a label where it is the same, a gap where
+    A number agrees where it differs by at most `TOLERANCES[0]` times the column's spread (the distance between
+    its quartiles; where that is 0, between those of the other values), a label where it is the same, a gap where
     both are gaps. At most `TEST_ROWS` test rows are compared.
     """
     test = candidate.frame.index[sides == "test"]
@@ -88,19 +92,21 @@ def overlap_of(candidate: Candidate, sides: pd.Series) -> Overlap:
     if len(test) > TEST_ROWS:
         test = test[np.linspace(0, len(test) - 1, TEST_ROWS).astype(int)]
     train = candidate.frame.index[sides == "train"]
-    frame = candidate.frame.loc[[*train, *test]]
-    points = coordinates(candidate, frame)
+    points = coordinates(candidate, candidate.frame.loc[[*train, *test]])
     if not len(test) or not len(train) or not points.shape[1]:
         return Overlap(len(test), 0, natural=False)
-    matched = _near(points[: len(train)], points[len(train) :])
-    return Overlap(len(test), int(matched.sum()), _natural(points))
+    told_apart = [tolerance for tolerance in TOLERANCES if not _natural(points, tolerance)]
+    tolerance = (told_apart or [TOLERANCES[-1]])[0]
+    matched = _near(points[: len(train)], points[len(train) :], tolerance)
+    return Overlap(len(test), int(matched.sum()), natural=not told_apart)
 
 
-def _natural(points: npt.NDArray[np.float64]) -> bool:
+def _natural(points: npt.NDArray[np.float64], tolerance: float) -> bool:
     """Whether points [N, D], rounded to the tolerance, would repeat each other by chance."""
     sample = points[np.linspace(0, len(points) - 1, min(len(points), NATURAL_SAMPLE)).astype(int)]
-    distinct = np.unique(np.floor(sample / TOLERANCE).astype(np.int64), axis=0)
-    return repeats_are_natural([distinct[:, column] for column in range(distinct.shape[1])], len(points))
+    distinct = np.unique(np.floor(sample / tolerance), axis=0)
+    cells = [np.unique(distinct[:, column], return_inverse=True)[1] for column in range(distinct.shape[1])]
+    return repeats_are_natural(cells, len(points))
 
 
 def coordinates(candidate: Candidate, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -136,16 +142,16 @@ def _labels(values: pd.Series) -> npt.NDArray[np.float64]:
     return pd.factorize(values)[0].astype(np.float64)
 
 
-def _near(train: npt.NDArray[np.float64], test: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Which test rows [M] lie within `TOLERANCE` of a training row in every coordinate."""
+def _near(train: npt.NDArray[np.float64], test: npt.NDArray[np.float64], tolerance: float) -> npt.NDArray[np.bool_]:
+    """Which test rows [M] lie within the tolerance of a training row in every coordinate."""
     axes = _folded(np.vstack([train, test]))
     tree = cKDTree(axes[: len(train)])
     # A small allowance: `distance_upper_bound` excludes the bound itself.
-    _, nearest = tree.query(axes[len(train) :], p=np.inf, distance_upper_bound=TOLERANCE * 1.0001)
+    bound = tolerance * 1.0001
+    _, nearest = tree.query(axes[len(train) :], p=np.inf, distance_upper_bound=bound)
     found = nearest < len(train)
     matched = np.zeros(len(test), dtype=bool)
-    differences = np.abs(test[found] - train[nearest[found]]).max(axis=1, initial=0.0)
-    matched[found] = differences <= TOLERANCE * 1.0001
+    matched[found] = np.abs(test[found] - train[nearest[found]]).max(axis=1, initial=0.0) <= bound
     return matched
 
 

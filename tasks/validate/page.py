@@ -52,7 +52,10 @@ def _expectations(page: Page, judgement: Judgement) -> None:
         return
     page.table(
         ["expectation", "state", "rows that break it", "why"],
-        [(item.rule, Badge(STATES.get(item.state, item.state)), item.rows, item.detail) for item in judgement.expectations],
+        [
+            (item.rule, Badge(STATES.get(item.state, item.state)), item.rows, item.detail)
+            for item in judgement.expectations
+        ],
         "A warning sends the rows that break the rule to quarantine, or is a rule that only warns.",
     )
 
@@ -62,5 +65,7 @@ def _quarantine(page: Page, judgement: Judgement) -> None:
     if not judgement.reasons:
         page.text("No row was set aside.")
         return
-    page.text("Rows set aside stay in the dataset with their reasons and are never trained on. A row may break several rules.")
+    page.text(
+        "Rows set aside stay in the dataset with their reasons and are never trained on. A row may break several rules."
+    )
     page.table(["rule", "rows"], count_by_rule(judgement.reasons).items())

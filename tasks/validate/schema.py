@@ -90,9 +90,7 @@ def _missing(candidate: Candidate) -> dict[str, str]:
 
 def _wrong_type(candidate: Candidate) -> dict[str, str]:
     frame = candidate.frame
-    wrong = {
-        name: "numbers" for name in must_be_numbers(candidate) if share_of_numbers(frame[name]) < WRONG_TYPE_BELOW
-    }
+    wrong = {name: "numbers" for name in must_be_numbers(candidate) if share_of_numbers(frame[name]) < WRONG_TYPE_BELOW}
     time = candidate.data.time
     if time is not None and time in frame.columns:
         filled = int((~is_empty(frame[time])).sum())

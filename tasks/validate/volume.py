@@ -81,7 +81,9 @@ def _not_classes(target: pd.Series) -> str:
             "that is a quantity, so set problem: regression."
         )
     if distinct > len(target) / 2:
-        return f"The target '{target.name}' has {distinct} different classes in {len(target)} rows: it reads like a name."
+        return (
+            f"The target '{target.name}' has {distinct} different classes in {len(target)} rows: it reads like a name."
+        )
     return ""
 
 
@@ -89,7 +91,8 @@ def _uncovered(classes: pd.Series, sides: pd.Series, minimum: int, evidence: dic
     counts = {side: Counter(classes[sides == side]) for side in SPLITS}
     labels = sorted(set(classes))
     thin = {
-        side: [label for label in labels if counts[side][label] < (minimum if side == "train" else 1)] for side in SPLITS
+        side: [label for label in labels if counts[side][label] < (minimum if side == "train" else 1)]
+        for side in SPLITS
     }
     evidence["smallest_class"] = {side: int(np.min([counts[side][label] for label in labels])) for side in SPLITS}
     parts = [

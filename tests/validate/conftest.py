@@ -55,7 +55,9 @@ def recipe_of(**changes: Any) -> Recipe:
     for key, value in changes.items():
         section, _, name = key.partition("__")
         {"data": data, "gates": gates}[section][name] = value
-    return Recipe.model_validate_json(json.dumps({"name": "patients", "problem": problem, "data": data, "gates": gates}))
+    return Recipe.model_validate_json(
+        json.dumps({"name": "patients", "problem": problem, "data": data, "gates": gates})
+    )
 
 
 def identified(frame: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:

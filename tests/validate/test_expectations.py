@@ -134,7 +134,10 @@ def test_running_a_suite_leaves_no_temporary_folder(tmp_path: Path, monkeypatch:
         ("{", "is not valid JSON"),
         ("[]", "has no list 'expectations'"),
         ('{"expectations": ["x"]}', "expectation 1 something without 'type'"),
-        ('{"expectations": [{"type": "expect_wonders", "kwargs": {}}]}', "expectation 1 has the unknown type 'expect_wonders'"),
+        (
+            '{"expectations": [{"type": "expect_wonders", "kwargs": {}}]}',
+            "expectation 1 has the unknown type 'expect_wonders'",
+        ),
         (
             '{"expectations": [{"type": "expect_column_values_to_be_between", "kwargs": {"column": "radius"}}]}',
             "expectation 1, expect_column_values_to_be_between on radius, is refused: min_value and max_value",
@@ -164,7 +167,11 @@ def test_a_missing_suite_is_named(tmp_path: Path) -> None:
     [
         ("expect_column_values_to_be_between", {"column": "a", "min_value": 0}, "a: must be at least 0"),
         ("expect_column_values_to_be_in_set", {"column": "a", "value_set": ["x", "y"]}, "a: must be one of x, y"),
-        ("expect_column_values_to_be_in_set", {"column": "a", "value_set": list(range(99))}, "a: must be one of 99 values"),
+        (
+            "expect_column_values_to_be_in_set",
+            {"column": "a", "value_set": list(range(99))},
+            "a: must be one of 99 values",
+        ),
         ("expect_column_mean_to_be_between", {"column": "a", "max_value": 5}, "a: mean must be at most 5"),
         ("expect_table_column_count_to_equal", {"value": 5}, "table: column count must equal"),
         ("expect_column_values_to_be_increasing", {"column": "a"}, "a: must be increasing"),

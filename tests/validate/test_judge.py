@@ -55,7 +55,9 @@ def with_ids(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def near_copies(frame: pd.DataFrame) -> pd.DataFrame:
-    copies = frame.head(60).assign(radius=lambda rows: rows["radius"] + 1e-4, texture=lambda rows: rows["texture"] - 1e-4)
+    copies = frame.head(60).assign(
+        radius=lambda rows: rows["radius"] + 1e-7, texture=lambda rows: rows["texture"] - 1e-7
+    )
     return with_ids(pd.concat([frame, copies], ignore_index=True))
 
 
@@ -72,7 +74,12 @@ FAULTS: list[tuple[str, str, Fault, dict[str, Any]]] = [
     ("a declared number is mostly text", "schema", text_for("radius", 0.9), {}),
     ("the time is no time", "schema", lambda f: f.assign(seen="yesterday-ish"), {}),
     ("the target of a regression is text", "schema", lambda f: f.assign(cost="dear"), REGRESSION),
-    ("a pixel column is missing", "schema", lambda f: f, {"data__features": {"scan": {"kind": "image", "size": [2, 2]}}}),
+    (
+        "a pixel column is missing",
+        "schema",
+        lambda f: f,
+        {"data__features": {"scan": {"kind": "image", "size": [2, 2]}}},
+    ),
     ("the newest batch turns a number into text", "schema", newest_as_text, {}),
     ("the newest batch lacks a column", "schema", in_newest("texture", np.nan), {}),
     ("a unit changed", "expectations", lambda f: f.assign(radius=f["radius"] * 25.4), {}),
@@ -85,19 +92,41 @@ FAULTS: list[tuple[str, str, Fault, dict[str, Any]]] = [
     ("too few labels", "volume", lambda f: f.assign(diagnosis=f["diagnosis"].where(f.index < 40)), {}),
     ("one group only", "volume", lambda f: f.assign(ward="only"), {"data__split": {"group": "ward"}}),
     ("half the rows are copies", "duplicates", lambda f: pd.concat([f] * 3), {"data__id": None}),
-    ("the answer in another column", "leakage", lambda f: f.assign(code=f["diagnosis"].map({"malignant": 7, "benign": 3})), {}),
+    (
+        "the answer in another column",
+        "leakage",
+        lambda f: f.assign(code=f["diagnosis"].map({"malignant": 7, "benign": 3})),
+        {},
+    ),
     ("the answer in words", "leakage", lambda f: f.assign(code=f["diagnosis"].str.upper()), {}),
-    ("gaps that tell the answer", "leakage", lambda f: f.assign(stay=f["texture"].where(f["diagnosis"] == "benign")), {}),
-    ("two columns add up to the target", "leakage", lambda f: f.assign(a=f["cost"] - f["texture"] ** 2 * 9, b=f["texture"] ** 2 * 9), REGRESSION),
+    (
+        "gaps that tell the answer",
+        "leakage",
+        lambda f: f.assign(stay=f["texture"].where(f["diagnosis"] == "benign")),
+        {},
+    ),
+    (
+        "two columns add up to the target",
+        "leakage",
+        lambda f: f.assign(a=f["cost"] - f["texture"] ** 2 * 9, b=f["texture"] ** 2 * 9),
+        REGRESSION,
+    ),
     ("a copy of the target on another scale", "leakage", lambda f: f.assign(a=np.exp(f["cost"] / 900)), REGRESSION),
     ("near copies on both sides", "leakage", near_copies, {}),
     ("a rare class", "class_coverage", rare_class, {}),
     ("a single class", "class_coverage", lambda f: f.assign(diagnosis="benign"), {}),
-    ("a quantity taken for classes", "class_coverage", lambda f: f, {"data__target": "cost", "data__features": {"diagnosis": {"kind": "drop"}}}),
+    (
+        "a quantity taken for classes",
+        "class_coverage",
+        lambda f: f,
+        {"data__target": "cost", "data__features": {"diagnosis": {"kind": "drop"}}},
+    ),
 ]
 
 
-@pytest.mark.parametrize(("gate", "plant", "changes"), [fault[1:] for fault in FAULTS], ids=[fault[0] for fault in FAULTS])
+@pytest.mark.parametrize(
+    ("gate", "plant", "changes"), [fault[1:] for fault in FAULTS], ids=[fault[0] for fault in FAULTS]
+)
 def test_a_planted_fault_fails_its_gate_and_no_other(
     judged: Callable[..., Judgement],
     make_recipe: Callable[..., Any],
