@@ -59,6 +59,15 @@ def check_outputs(network: nn.Module, model: Model, input_shape: tuple[int, ...]
         )
 
 
+def to_device(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network on the device, convolutions laid out as the batches are (channels last)."""
+    network.to(device)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+    return network
+
+
 def without_regularisation(network: nn.Module) -> nn.Module:
     """The same network with every dropout layer's probability set to 0."""
     for module in network.modules():

@@ -1,0 +1,89 @@
+"""From a recipe's sections and prepared tensors to what the gates and the loop work on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tasks.core.contracts import Preflighted, Prepared
+from tasks.core.recipe import Model, Problem, Training
+from tasks.core.seeds import seed_everything
+from tasks.train import batches, device, networks
+from tasks.train.loop import Job
+from tasks.train.preflight import Probe, run_gates
+
+SAMPLE = 2048
+"""Training rows the preflight looks at."""
+
+
+def preflight(
+    problem: Problem, model: Model, training: Training, prepared: Prepared, folder: Path, recipe_folder: Path
+) -> Preflighted:
+    """Evaluate the preflight gates.
+
+    Args:
+        problem: Of the recipe, as are `model` and `training`.
+        model: What is built afresh for every experiment, with dropout switched off.
+        training: Loss, optimizer, batch size, device and seed are used.
+        prepared: What `prepare` gave.
+        folder: Where it lies, absolute.
+        recipe_folder: Where custom references are looked up.
+
+    Raises:
+        RequestError: the network cannot be built, fails, or gives outputs of another shape.
+    """
+    place = device.choose(training.device)
+    inputs = np.load(folder / "train_inputs.npy", mmap_mode="r")
+    # Spread over all rows, in their order: rows are sorted by a hash or an id, and ids can be sorted by time.
+    index = np.unique(np.linspace(0, len(inputs) - 1, min(SAMPLE, len(inputs))).astype(np.int64))
+    shuffled = np.random.default_rng(training.seed).permutation(index)
+    shape = (prepared.input_shape, prepared.output_size)
+    probe = Probe(
+        make=lambda: networks.without_regularisation(networks.make(model, *shape, recipe_folder)),
+        inputs=np.array(inputs[shuffled]),
+        targets=np.load(folder / "train_targets.npy")[shuffled],
+        problem=problem,
+        output_size=prepared.output_size,
+        loss=training.loss,
+        optimizer=training.optimizer.kind,
+        batch_size=min(training.batch_size, len(inputs)),
+        device=place,
+        free_bytes=device.free_bytes(place),
+        seed=training.seed,
+    )
+    gates = run_gates(probe)
+    memory = gates[-1]
+    if not memory.blocks:
+        networks.check_outputs(probe.make(), model, *shape)
+    return Preflighted(gates, int(memory.evidence["parameters"]))
+
+
+def job(
+    problem: Problem,
+    model: Model,
+    training: Training,
+    prepared: Prepared,
+    folder: Path,
+    recipe_folder: Path,
+    work: Path,
+) -> Job:
+    """The training that a recipe describes; its checkpoints and results go to `work`.
+
+    The initial weights depend on the seed alone.
+
+    Raises:
+        RequestError: the network cannot be built, or the device is not there.
+    """
+    place = device.choose(training.device)
+    seed_everything(training.seed)
+    network = networks.make(model, prepared.input_shape, prepared.output_size, recipe_folder)
+    return Job(
+        network=networks.to_device(network, place),
+        train=batches.load(folder, "train", place),
+        validation=batches.load(folder, "validation", place),
+        problem=problem,
+        output_size=prepared.output_size,
+        training=training,
+        folder=work,
+    )

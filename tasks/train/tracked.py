@@ -1,0 +1,61 @@
+"""A training whose run in the tracking store is found by its key, so that a resumed one continues it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.core.context import Context
+from tasks.core.contracts import Trained
+from tasks.core.recipe import Recipe
+from tasks.stores import runs
+from tasks.train import callbacks, checkpoints, networks
+from tasks.train.loop import Fitted, Job, fit
+
+
+def train_tracked(job: Job, context: Context) -> Trained:
+    """Train `job`, log every epoch once, and end the run as what it became.
+
+    Raises:
+        ServiceError: the tracking store does not answer.
+    """
+    name = context.recipe.name
+    tags = {"evergreen.recipe": context.recipe_hash, "evergreen.stage": "train"}
+    run_id = runs.start_run(context.home, name, context.key, parameters(context.recipe), tags)
+    try:
+        fitted = _train(job, context, run_id)
+    except BaseException:
+        # Also when interrupted: a run that nobody works on must not look as if somebody did.
+        runs.finish_run(context.home, run_id, "FAILED")
+        raise
+    runs.finish_run(context.home, run_id, "FINISHED")
+    progress = fitted.progress
+    assert progress.stopped is not None
+    return Trained(
+        run_id=run_id,
+        weights=context.relative(job.folder / checkpoints.WEIGHTS),
+        weights_sha256=fitted.weights_sha256,
+        history=context.relative(job.folder / checkpoints.HISTORY),
+        best_epoch=progress.best_epoch,
+        epochs=progress.epoch,
+        stopped=progress.stopped,
+        device=job.train.device.type,
+        parameters=networks.trainable(job.network),
+    )
+
+
+def parameters(recipe: Recipe) -> dict[str, Any]:
+    """What the run in the tracking store says it was made with: settings, never a value of a row."""
+    return {
+        "problem": recipe.problem,
+        "model": recipe.model.model_dump(mode="json"),
+        "training": recipe.training.model_dump(mode="json"),
+    }
+
+
+def _train(job: Job, context: Context, run_id: str) -> Fitted:
+    log = callbacks.HistoryLog(lambda rows: runs.log_history(context.home, run_id, rows))
+    announce = callbacks.announce(job.training.epochs, context.progress)
+    with callbacks.bar(job.training.epochs) as bar:
+        fitted = fit(job, (announce, bar, log))
+    log.flush(fitted.progress)
+    return fitted
