@@ -6,15 +6,18 @@ evidence enters the ledger with the decision.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from typing import Any
 
 from tasks.core.contracts import to_json
-from tasks.core.errors import GateStopped
+from tasks.core.errors import GateStopped, RequestError
 from tasks.core.home import Home
 from tasks.release import promotion
 from tasks.release.promotion import Moved
+from tasks.stores import registry
 from tasks.stores.lease import Holder, hold
+from tasks.stores.ledger import Ledger
 
 
 def promote(
@@ -28,6 +31,7 @@ def promote(
         RequestError: there is no such version, it is champion already, or the lease is taken and `wait` is false.
         ServiceError: ledger or registry do not answer.
     """
+    check_known(home, name)
     with _lease(home, name, f"promote {name}/{version}", wait, tell):
         _recover(home, name, tell)
         return promotion.promote_by_person(
@@ -49,11 +53,27 @@ def roll_back(home: Home, name: str, *, to: str | None, reason: str, wait: bool,
         RequestError: `to` is neither a version nor a time, or the lease is taken and `wait` is false.
         ServiceError: ledger or registry do not answer.
     """
+    check_known(home, name)
     with _lease(home, name, f"rollback {name}", wait, tell):
         _recover(home, name, tell)
         return promotion.rollback(
             home, name, to=to, reason=reason, evidence=lambda number: servable(home, name, number, tell)
         )
+
+
+def check_known(home: Home, name: str) -> None:
+    """Make sure that the registry has this model.
+
+    Raises:
+        RequestError: it does not; the nearest name is offered.
+        ServiceError: ledger or registry do not answer.
+    """
+    if registry.versions(home, name):
+        return
+    known = sorted({entry.model for entry in Ledger(home.ledger).entries()})
+    close = difflib.get_close_matches(name, known, n=1)
+    remedy = f"Did you mean '{close[0]}'?" if close else f"Known models: {', '.join(known) or 'none yet'}."
+    raise RequestError(f"There is no model '{name}' in {home.root}.", remedy=remedy, code="model")
 
 
 def servable(home: Home, name: str, version: str, tell: Callable[[str], None]) -> dict[str, Any]:

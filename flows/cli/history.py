@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +21,7 @@ SHOWN = ("promote", "hold", "reject", "stop", "rollback", "observed", "drift", "
 @pass_invocation
 def command(invocation: Invocation, model: str) -> Answer:
     """List every decision about MODEL and every move of its champion, oldest first."""
+    from flows.champion import check_known
     from tasks.core.names import parse_model
     from tasks.stores import registry
     from tasks.stores.ledger import Ledger
@@ -32,8 +32,8 @@ def command(invocation: Invocation, model: str) -> Answer:
         _notice(home, name)
     entries = [record(entry) for entry in Ledger(home.ledger).entries(name) if entry.kind in SHOWN]
     champion = registry.champion_version(home, name)
-    if not entries and champion is None and not registry.versions(home, name):
-        raise _unknown(home, name)
+    if not entries:
+        check_known(home, name)
     payload = {"status": "completed", "model": name, "champion": champion, "entries": entries}
     rows = [
         (
@@ -82,13 +82,3 @@ def _notice(home: Home, name: str) -> None:
     except RequestError as error:
         if error.code != "lease":
             raise
-
-
-def _unknown(home: Home, name: str) -> Exception:
-    from tasks.core.errors import RequestError
-    from tasks.stores.ledger import Ledger
-
-    known = sorted({entry.model for entry in Ledger(home.ledger).entries()})
-    close = difflib.get_close_matches(name, known, n=1)
-    remedy = f"Did you mean '{close[0]}'?" if close else f"Known models: {', '.join(known) or 'none yet'}."
-    return RequestError(f"There is no model '{name}' in {home.root}.", remedy=remedy, code="model")
