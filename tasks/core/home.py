@@ -8,6 +8,7 @@
     results/<recipe>/    what each stage gave, by key (tasks/core/results.py)
     work/<recipe>/       the files those results name
     ledger.db            decisions, hash-chained
+    journal.db           every prediction that was handed out
     leases/              one lock file per model
 """
 
@@ -49,6 +50,11 @@ class Home:
     def ledger(self) -> Path:
         """SQLite file of the ledger."""
         return self.root / "ledger.db"
+
+    @property
+    def journal(self) -> Path:
+        """SQLite file of the prediction journal."""
+        return self.root / "journal.db"
 
     def dataset(self, recipe: str) -> Path:
         """DVC repository of one recipe."""

@@ -112,7 +112,7 @@ def _limits(context: Context, prepared: Prepared) -> str:
         else f"fills a missing number with the training rows' {context.recipe.transforms.impute}"
     )
     lines = [
-        f"- The metrics describe rows like the {prepared.rows.get('test', 0):,} test rows; they say nothing about other populations.",
+        f"- The metrics describe rows like the {prepared.rows.get('test', 0):,} test rows, and no other population.",
         f"- The model {gaps}, and takes every category it has not seen for the same unknown one.",
         "- It was not examined for fairness between groups of people, nor for resistance to manipulated inputs.",
     ]
@@ -126,7 +126,7 @@ def _use(name: str, version: str, prepared: Prepared, requirements: Sequence[str
     outputs = "`prediction`" + (" and one `probability_<class>` per class" if prepared.classes else "")
     return (
         "## How to load it\n\n"
-        f"```python\nimport mlflow\n\nmodel = mlflow.pyfunc.load_model(\"models:/{name}/{version}\")\n"
+        f'```python\nimport mlflow\n\nmodel = mlflow.pyfunc.load_model("models:/{name}/{version}")\n'
         "predictions = model.predict(frame)\n```\n\n"
         f"`frame` is a pandas DataFrame with {shown}; the answer has {outputs}. "
         f"It needs {', '.join(f'`{requirement}`' for requirement in requirements)} and no other package; "

@@ -46,7 +46,7 @@ def _predict(pandas: Any, pyfunc: Any, request: dict[str, Any]) -> dict[str, Any
             model = pyfunc.load_model(request["uri"], dst_path=folder)
             outputs = model.predict(pandas.DataFrame(request["inputs"]))
         return {"outputs": json.loads(outputs.to_json(orient="records", double_precision=15))}
-    except Exception as error:  # the model's own code runs here and may raise anything; the gate reports it
+    except Exception as error:  # noqa: BLE001  # the model's own code runs here and may raise anything; the gate reports it
         lines = str(error).strip().splitlines() or ["no message"]
         return {"error": f"{type(error).__name__}: {lines[0][:300]}", "service": _is_service(error)}
 

@@ -47,9 +47,9 @@ def golden_frame(state: Mapping[str, Any]) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     columns: dict[str, list[Any]] = {}
     for column, centre, scale in _numeric(state):
-        values = centre + scale * rng.uniform(-SPREAD, SPREAD, ROWS)
+        numbers = centre + scale * rng.uniform(-SPREAD, SPREAD, ROWS)
         gap = [] if state["impute"] == "none" else [None]
-        columns[column] = [*(float(f"{value:.6g}") for value in values), float(round(centre)), *gap]
+        columns[column] = [*(float(f"{value:.6g}") for value in numbers), float(round(centre)), *gap]
     for index, entry in enumerate(state.get("categorical", ())):
         known = entry["categories"] or [UNSEEN]
         values = [known[(row + index) % len(known)] for row in range(ROWS)]

@@ -33,7 +33,7 @@ from tasks.release.card import write_card
 from tasks.release.environment import pinned_requirements
 from tasks.release.golden import golden
 from tasks.release.runtime import runtime_files, runtime_name, write_runtime
-from tasks.stores import runs
+from tasks.stores import registry, runs
 
 if TYPE_CHECKING:
     from tasks.release import scorer  # noqa: F401  # never imported here, but shipped: it belongs to this stage's code
@@ -82,14 +82,14 @@ def make_package(
         key=context.key,
     )
     tags = {
-        "evergreen.dataset": versioned.version,
-        "evergreen.recipe": context.recipe_hash,
-        "evergreen.weights": trained.weights_sha256,
-        "evergreen.commit": git_commit(context.recipe_folder),
+        registry.DATASET: versioned.version,
+        registry.RECIPE: context.recipe_hash,
+        registry.WEIGHTS: trained.weights_sha256,
     }
-    version = runs.register(
-        context.home, context.recipe.name, uri, trained.run_id, {name: tag for name, tag in tags.items() if tag}, context.key
-    )
+    commit = git_commit(context.recipe_folder)
+    if commit:
+        tags[registry.COMMIT] = commit
+    version = runs.register(context.home, context.recipe.name, uri, trained.run_id, tags, context.key)
     card = context.folder / "card.md"
     write_card(card, context, version, versioned, prepared, trained, evaluated, requirements)
     return Packaged(

@@ -94,7 +94,7 @@ def _custom_source(ref: str, folder: Path) -> str:
 def _cannot_ship(path: Path, ref: str, line: int, module: str) -> RequestError:
     return RequestError(
         f"{path.name} of model.ref '{ref}' imports '{module}' in line {line}, which a packaged model does not have.",
-        remedy="Use the standard library, numpy, pandas and torch, in one file; or import it inside the function that needs it.",
+        remedy="Use the standard library, numpy, pandas and torch in one file, or import it inside the function that needs it.",
         code="ref",
     )
 
@@ -106,9 +106,7 @@ def _check_own(path: str, source: str, files: Mapping[str, str]) -> None:
         if isinstance(node, ast.ImportFrom) and node.level:
             base = Path(path).parents[node.level - 1]
             names = [node.module] if node.module else [alias.name for alias in node.names]
-            problems += [
-                name for name in names if (base / f"{name.replace('.', '/')}.py").as_posix() not in files
-            ]
+            problems += [name for name in names if (base / f"{name.replace('.', '/')}.py").as_posix() not in files]
     if problems:
         raise EvergreenError(f"{path} is shipped inside models but imports {', '.join(problems)}, which is not.")
 

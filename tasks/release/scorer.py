@@ -36,7 +36,9 @@ class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has no 
         for name, sha256 in model["files"].items():
             # Flipped bits in weights load without complaint and predict silently wrong.
             if hashlib.sha256((folder / name).read_bytes()).hexdigest() != sha256:
-                raise ValueError(f"The file {name} of the model {model['name']} is damaged: its SHA-256 is not the packaged one.")
+                raise ValueError(
+                    f"The file {name} of the model {model['name']} is damaged: its SHA-256 is not the packaged one."
+                )
         self.spec = json.loads((folder / "transform.json").read_text(encoding="utf-8"))
         runtime = model["runtime"]
         self.apply = importlib.import_module(f"{runtime}.transforms.apply")
@@ -46,7 +48,7 @@ class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has no 
         self.network.load_state_dict(safetensors.torch.load_file(folder / "weights.safetensors"))
         self.network.eval()
 
-    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Predict each row of a frame that holds the feature columns, in any order.
 
         Returns:
@@ -64,7 +66,8 @@ class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has no 
 
     def _scored(self, frame: pd.DataFrame) -> pd.DataFrame:
         inputs = self.apply.apply(frame, self.spec["state"])
-        return self.outputs.predictions(self.forward(self.network, inputs), self.spec)
+        scored: pd.DataFrame = self.outputs.predictions(self.forward(self.network, inputs), self.spec)
+        return scored
 
 
 def _network(models: Any, model: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The gate `servable`: a fresh process without this project loads the packaged model and repeats its golden predictions.
+"""The gate `servable`: in a fresh process without this project, the packaged model repeats its golden predictions.
 
 Loading MLflow and torch takes most of the ten seconds, so a run starts the process early and lets it
 wait: `with servable.consumer(tracking_uri): ...` around the training; `decide` then finds it ready.
@@ -46,7 +46,9 @@ class Checked:
 class Consumer:
     """One process in an environment of its own, waiting for one model. Always `close` it."""
 
-    def __init__(self, tracking_uri: str, requirements: Sequence[str], timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self, tracking_uri: str, requirements: Sequence[str], timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
         self.tracking_uri = tracking_uri
         self.requirements = tuple(requirements)
         self.timeout_seconds = timeout_seconds

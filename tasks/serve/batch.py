@@ -1,0 +1,132 @@
+"""Batch scoring: a file of rows in, a file of predictions out, each prediction in the journal first."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tasks.core.errors import RequestError
+from tasks.core.home import Home
+from tasks.core.names import parse_model
+from tasks.core.rows import content_hashes, hex_digits
+from tasks.serve import files
+from tasks.stores import packaged, registry
+from tasks.stores.journal import Journal, Predicted
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A loaded model version and what it needs to read rows."""
+
+    name: str
+    version: str
+    scorer: Any
+    """The packaged scorer: `predict(None, frame)`."""
+    columns: tuple[str, ...]
+    id_column: str | None
+    reader: dict[str, Any]
+    """The recipe's reader, as plain values."""
+
+
+def predict_file(home: Home, model: str, source: Path, output: Path) -> dict[str, Any]:
+    """Score every row of a CSV or Parquet file, in pieces that fit in memory.
+
+    Args:
+        home: Where registry and journal are.
+        model: `name`, `name@alias` or `name/version`; the alias is `champion` where none is given.
+        source: File with the model's feature columns.
+        output: File with the id column if there is one, `prediction_id`, `prediction`,
+            `probability_<class>` and `model_version`. Written under another name, then renamed.
+
+    Returns:
+        `rows`, `output`, `model` (`name`, `version`) and `journal`.
+
+    Raises:
+        RequestError: no such model or file, another suffix, or rows the model cannot take.
+        GateError: the model's files are not those that were registered.
+        ServiceError: registry or journal do not answer.
+    """
+    files.check_source(source)
+    files.check_output(output)
+    serving = open_model(home, model)
+    batch, rows = uuid.uuid4().hex[:16], 0
+    journal = Journal(home.journal)
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        with files.writer(temporary, output.suffix) as write:
+            for frame in files.pieces(source, serving.reader, serving.id_column):
+                scored = _scored(serving, frame, source, f"{batch}-", rows)
+                journal.append(_entries(serving, frame, scored))
+                write(scored)
+                rows += len(scored)
+        os.replace(temporary, output)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return {
+        "rows": rows,
+        "output": str(output),
+        "model": {"name": serving.name, "version": serving.version},
+        "journal": str(home.journal),
+    }
+
+
+def open_model(home: Home, reference: str) -> Serving:
+    """Find, verify and load a model version.
+
+    Raises:
+        RequestError: it does not exist.
+        GateError: its files are not those that were registered.
+        ServiceError: the registry does not answer.
+    """
+    name, version = resolve(home, reference)
+    model = packaged.verified(home, name, version)
+    data = model.read("recipe.json")["data"]
+    columns = model.read("transform.json")["state"]["columns"]
+    return Serving(name, version, model.scorer(home), tuple(columns), data["id"], data["reader"])
+
+
+def resolve(home: Home, model: str) -> tuple[str, str]:
+    """Name and version that `name`, `name@alias` or `name/version` stands for.
+
+    Raises:
+        RequestError: it is not written like a model, or the alias points nowhere.
+        ServiceError: the registry does not answer.
+    """
+    meant = parse_model(model)
+    name, alias = meant.name, meant.alias
+    version = meant.version or registry.champion_version(home, name, alias)
+    if version is None:
+        raise RequestError(
+            f"{name} has no {alias}.",
+            remedy=f"`evergreen run {name}` makes one; `evergreen history {name}` shows what there is.",
+            code="model",
+        )
+    return name, version
+
+
+def _scored(serving: Serving, frame: pd.DataFrame, source: Path, prefix: str, before: int) -> pd.DataFrame:
+    try:
+        predictions = serving.scorer.predict(None, frame)
+    except ValueError as error:
+        raise RequestError(f"{source}: {error}", remedy="Correct the file.", code="rows") from error
+    ids = [f"{prefix}{before + number}" for number in range(len(frame))]
+    scored: pd.DataFrame = predictions.reset_index(drop=True)
+    scored.insert(0, "prediction_id", pd.Series(ids, dtype=object))
+    if serving.id_column and serving.id_column in frame.columns:
+        scored.insert(0, serving.id_column, frame[serving.id_column].reset_index(drop=True))
+    scored["model_version"] = serving.version
+    return scored
+
+
+def _entries(serving: Serving, frame: pd.DataFrame, scored: pd.DataFrame) -> Iterator[Predicted]:
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    hashes = hex_digits(content_hashes(frame, serving.columns))
+    for identifier, row_sha, value in zip(scored["prediction_id"], hashes, scored["prediction"].tolist(), strict=True):
+        yield Predicted(identifier, now, serving.name, serving.version, row_sha, value)

@@ -1,0 +1,148 @@
+"""Small real models: fitted transform, trained weights and the MLflow run, as earlier stages leave them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+
+@dataclass(frozen=True)
+class Made:
+    """The inputs of the stage `package` and the context it runs in."""
+
+    context: Any
+    versioned: Any
+    prepared: Any
+    trained: Any
+    evaluated: Any
+    frame: pd.DataFrame
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        return self.context, self.versioned, self.prepared, self.trained, self.evaluated
+
+
+def mixed_frame(rows: int = 200, seed: int = 0) -> pd.DataFrame:
+    """Numbers with gaps, a flag and a category; `outcome` follows from them, with some noise."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "age": rng.integers(18, 90, rows).astype(float),
+            "income": rng.normal(3000, 800, rows),
+            "member": rng.integers(0, 2, rows),
+            "region": rng.choice(["north", "south", "east"], rows),
+        }
+    )
+    score = (frame["age"] - 54) / 20 + (frame["income"] - 3000) / 800 + 2 * (frame["region"] == "south") + frame["member"]
+    frame["outcome"] = (score + rng.normal(0, 0.3, rows) > 1).astype(int)
+    frame.loc[frame.index[::17], "income"] = np.nan
+    return frame
+
+
+def recipe_of(problem: str = "classification", **sections: Any) -> Any:
+    from tasks.core.recipe import Recipe
+
+    data = {"reader": {"kind": "csv", "path": "rows.csv"}, "target": "outcome", **sections.pop("data", {})}
+    return Recipe.model_validate_json(json.dumps({"name": "toy", "problem": problem, "data": data, **sections}))
+
+
+def classes_of(column: pd.Series) -> list[Any]:
+    return sorted(column.unique().tolist())
+
+
+@pytest.fixture
+def make_model(home: Any, tmp_path: Path) -> Callable[..., Made]:
+    """A function that fits, trains and tracks one small model, and gives what `package` takes."""
+
+    def make(
+        key: str = "a" * 64,
+        frame: pd.DataFrame | None = None,
+        problem: str = "classification",
+        steps: int = 60,
+        seed: int = 0,
+        recipe_folder: Path | None = None,
+        recipe_hash: str = "r" * 64,
+        **sections: Any,
+    ) -> Made:
+        import safetensors.torch
+        import torch
+
+        from tasks import models, transforms
+        from tasks.core import contracts
+        from tasks.core.context import Context
+        from tasks.core.features import columns_of, resolve
+        from tasks.core.hashing import file_sha256
+        from tasks.stores import runs
+        from tasks.transforms.apply import apply
+
+        frame = mixed_frame() if frame is None else frame
+        recipe = recipe_of(problem, **sections)
+        folder = home.work(recipe.name, "package", key)
+        folder.mkdir(parents=True, exist_ok=True)
+        context = Context(recipe, recipe_folder or tmp_path, home, folder, key, recipe_hash)
+        features = resolve({name: str(dtype) for name, dtype in frame.dtypes.items()}, recipe.data)
+        state = transforms.fit(frame, features, recipe.transforms)
+        inputs = torch.from_numpy(apply(frame, state))
+        target = frame[recipe.data.target]
+        classes = classes_of(target) if problem == "classification" else []
+        spec = {
+            "features": {name: feature.model_dump(mode="json") for name, feature in features.items()},
+            "columns": list(columns_of(features)),
+            "state": state,
+            "input_shape": state["input_shape"],
+            "problem": problem,
+            "classes": classes,
+            "target": None if classes else {"mean": float(target.mean()), "std": float(target.std())},
+        }
+        prepared_folder = home.work(recipe.name, "prepare", key)
+        prepared_folder.mkdir(parents=True, exist_ok=True)
+        (prepared_folder / "transform.json").write_text(json.dumps(spec))
+        torch.manual_seed(seed)
+        section = recipe.model.model_dump(mode="json")
+        size = len(classes) or 1
+        network = models.build(section, tuple(state["input_shape"]), size, context.recipe_folder)
+        wanted = (
+            torch.tensor([classes.index(value) for value in target])
+            if classes
+            else torch.tensor(((target - target.mean()) / target.std()).to_numpy(), dtype=torch.float32)
+        )
+        optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+        for _ in range(steps):
+            outputs = network(inputs)
+            loss = (
+                torch.nn.functional.cross_entropy(outputs, wanted)
+                if classes
+                else torch.nn.functional.mse_loss(outputs[:, 0], wanted)
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        weights = home.work(recipe.name, "train", key) / "best.safetensors"
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        safetensors.torch.save_file(network.state_dict(), weights)
+        run_id = runs.start_run(home, recipe.name, "train-" + key[:58], {"seed": seed}, {})
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        return Made(
+            context,
+            contracts.Versioned("d" * 32, len(frame), 0, len(frame), 1, home.relative(home.dataset(recipe.name))),
+            contracts.Prepared(
+                home.relative(prepared_folder),
+                {"train": len(frame), "validation": 0, "test": 0},
+                tuple(state["input_shape"]),
+                size,
+                tuple(str(label) for label in classes),
+                tuple(spec["columns"]),
+            ),
+            contracts.Trained(run_id, home.relative(weights), file_sha256(weights), "", steps, steps, "epochs", "cpu", parameters),
+            contracts.Evaluated({"test": {"accuracy": 0.9}}, {}, {"accuracy": 0.6}, "", "", ()),
+            frame,
+        )
+
+    return make
