@@ -148,6 +148,8 @@ def local_files(home: Home, uri: str) -> Path:
 
 
 def _logged_model_uri(home: Home, uri: str) -> str:
+    if not uri.startswith("models:/"):
+        return uri
     name, _, number = uri.removeprefix("models:/").partition("/")
     if "@" in name:
         name, _, alias = name.partition("@")

@@ -50,9 +50,9 @@ def get(server: str, path: str, query: dict[str, str]) -> dict[str, Any]:
     Raises:
         ServiceError: the server does not answer in time, or answers with an error.
     """
-    url = f"{server.rstrip('/')}/api/2.0/mlflow/{path}?{urllib.parse.urlencode(query)}"
+    url = f"{shown(server).rstrip('/')}/api/2.0/mlflow/{path}?{urllib.parse.urlencode(query)}"
     # Only http and https addresses get here (registry.is_http).
-    request = urllib.request.Request(url, headers=_authorization())  # noqa: S310
+    request = urllib.request.Request(url, headers=_authorization(server))  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
             return dict(json.loads(answer.read()))
@@ -77,10 +77,14 @@ def _silent(server: str, what: str) -> ServiceError:
     )
 
 
-def _authorization() -> dict[str, str]:
-    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
-    user = os.environ.get("MLFLOW_TRACKING_USERNAME")
+def _authorization(server: str) -> dict[str, str]:
+    """The header for the user named in the address, else for the one named in MLflow's variables."""
+    parts = urllib.parse.urlsplit(server)
+    user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    if parts.username:
+        user, password = urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or "")
     if user:
-        pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
+        pair = f"{user}:{password or ''}"
         return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
     return {"Authorization": f"Bearer {token}"} if token else {}
