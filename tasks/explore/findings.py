@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from tasks.explore.columns import Numbers, Table, categories
-from tasks.explore.relations import Relations, related_groups
+from tasks.explore.relations import Relations, correlation, related_groups
 from tasks.report.numbers import count, listing, percent
 
 MISSING = 0.05
@@ -167,9 +167,22 @@ def _images(table: Table) -> Iterator[str]:
         still = int((np.ptp(flat, axis=0) == 0).sum()) if len(flat) else 0
         if still:
             yield f"{still} of the {flat.shape[1]} pixels of {name} are the same in every image."
+        yield from _look_alike(name, flat, table)
         gaps = int((~np.isfinite(flat)).any(axis=1).sum())
         if gaps:
             yield f"{count(gaps, 'image')} of {name} {'has' if gaps == 1 else 'have'} missing pixels."
+
+
+def _look_alike(name: str, flat: np.ndarray, table: Table) -> Iterator[str]:
+    """The two classes whose mean images are closest; `flat` is [N, pixels]."""
+    members = [table.target == code for code in range(len(table.classes))]
+    if len(members) < 3 or len(members) > 100 or not all(rows.any() for rows in members) or not np.isfinite(flat).all():
+        return
+    alike = correlation(np.stack([flat[rows].mean(axis=0, dtype=np.float64) for rows in members], axis=1))
+    alike = np.nan_to_num(np.triu(alike, k=1), nan=-1.0)
+    first, second = np.unravel_index(int(alike.argmax()), alike.shape)
+    pair = f"{table.classes[first]} and {table.classes[second]}"
+    yield f"By their mean images, {pair} look most alike (r = {alike[first, second]:.2f}): expect confusions there."
 
 
 def _size(table: Table) -> Iterator[str]:
@@ -177,6 +190,6 @@ def _size(table: Table) -> Iterator[str]:
     rows = int(table.labelled.sum())
     if 0 < rows < 10 * features:
         yield (
-            f"{count(rows, 'labelled row')} for {count(features, 'feature')}: a model can learn them by heart; prefer a "
-            "small model, dropout or weight decay, and fewer features."
+            f"{count(rows, 'labelled row')} for {count(features, 'feature')}: a model can learn them by heart; prefer "
+            "a small model, dropout or weight decay, and fewer features."
         )

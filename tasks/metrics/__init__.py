@@ -54,9 +54,14 @@ def compute(
     undefined: dict[str, str] = {}
     for name in names:
         try:
-            values[name] = float(_metric(name)(*arguments))
+            value = float(_metric(name)(*arguments))
         except Undefined as reason:
             undefined[name] = str(reason)
+            continue
+        if np.isfinite(value):
+            values[name] = value
+        else:
+            undefined[name] = "it is too large for a number"
     return values, undefined
 
 

@@ -1,0 +1,41 @@
+"""The trivial predictor every model has to beat: it knows the training targets and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tasks.metrics import codes, compute
+
+
+def baseline_metrics(
+    problem: str, training: Any, targets: Any, classes: Sequence[str]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Metrics of the trivial predictor on `targets`, and why the others have no value.
+
+    Classification: the most frequent training class for every row (the first one, if several are), with
+    the classes' training shares as probabilities; that gives log_loss its best constant and roc_auc 0.5.
+    Regression: the training mean, for mae the training median: each metric's best constant.
+
+    Args:
+        problem: "classification" or "regression".
+        training: targets of the training rows, labels or numbers.
+        targets: targets of the rows it is scored on.
+        classes: the labels a model can answer; empty for regression.
+    """
+    if problem == "regression":
+        known = np.asarray(training, dtype=np.float64)
+        values, undefined = compute(problem, targets, np.full(len(targets), known.mean()))
+        others, _ = compute(problem, targets, np.full(len(targets), float(np.median(known))))
+        return {**values, **({"mae": others["mae"]} if "mae" in others else {})}, undefined
+    counts = np.bincount(codes(training, classes), minlength=len(classes))
+    shares = np.tile(counts / counts.sum(), (len(targets), 1))
+    majority = classes[int(counts.argmax())]
+    values, undefined = compute(problem, targets, [majority] * len(targets), shares, classes)
+    if "precision_macro" in undefined and "accuracy" in values:
+        # One class is all it ever predicts. Counting the others as 0, as scikit-learn does, keeps it comparable.
+        values["precision_macro"] = values["accuracy"] / len(classes)
+        del undefined["precision_macro"]
+    return values, undefined
