@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tasks.core.load import LoadedRecipe
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def command() -> None:
     """Work with the dataset versions that runs of RECIPE have made.
 

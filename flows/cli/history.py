@@ -28,7 +28,7 @@ def command(invocation: Invocation, model: str) -> Answer:
 
     home = invocation.open_home()
     name = parse_model(model).name
-    if home.ledger.exists():
+    if Ledger(home.ledger).entries(name):
         _notice(home, name)
     entries = [record(entry) for entry in Ledger(home.ledger).entries(name) if entry.kind in SHOWN]
     champion = registry.champion_version(home, name)
