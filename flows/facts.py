@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.core import results
+from tasks.core.errors import RequestError
+from tasks.core.hashing import file_sha256
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe
 from tasks.core.plan import Facts, components_of, key_of
@@ -17,7 +19,7 @@ def gather(loaded: LoadedRecipe, home: Home, disabled: frozenset[str] = frozense
     """Collect the facts a plan is made from, without importing pandas, DVC or MLflow.
 
     Raises:
-        RequestError: the source's path matches nothing.
+        RequestError: the source's path matches nothing, or the expectation suite is absent.
         ServiceError: the registry does not answer.
     """
     name = loaded.recipe.name
@@ -26,10 +28,26 @@ def gather(loaded: LoadedRecipe, home: Home, disabled: frozenset[str] = frozense
     deciding: dict[str, Any] = {"champion": champion, **_standing(home, name)}
     data = {
         "ingest": {"source": source, "parent": _parent(loaded, home, source, disabled)},
+        "validate": {"expectations": _suite(loaded)},
         "decide": deciding,
         "promote": {"champion": champion},
     }
     return Facts(data, _package_of(home, name, champion), disabled)
+
+
+def _suite(loaded: LoadedRecipe) -> str | None:
+    """Hash of the expectation suite, which the recipe names by path only."""
+    named = loaded.recipe.data.expectations
+    if named is None:
+        return None
+    path = loaded.folder / named
+    if not path.is_file():
+        raise RequestError(
+            f"{loaded.file}: data.expectations names {path}, which does not exist.",
+            remedy="Write one with `evergreen init`, or correct data.expectations.",
+            code="expectations",
+        )
+    return file_sha256(path)
 
 
 def _parent(loaded: LoadedRecipe, home: Home, source: str, disabled: frozenset[str]) -> str | None:

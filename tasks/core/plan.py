@@ -188,6 +188,14 @@ def _plan_step(
     return Step(stage.name, "run", cause, detail, expected)
 
 
+_OUTSIDE = {
+    "source": "the source's bytes",
+    "parent": "the dataset it extends",
+    "expectations": "the expectation suite",
+}
+"""Bytes from outside, in words: their hashes would tell nobody anything."""
+
+
 def _why(last: results.Record | None, components: dict[str, Any], running: list[str]) -> tuple[Cause, str]:
     """The first cause, in the contract's order, that tells these components from the last result's."""
     if last is None:
@@ -213,8 +221,8 @@ def _why(last: results.Record | None, components: dict[str, Any], running: list[
 def _change(component: str, name: str, before: dict[str, Any], after: dict[str, Any]) -> str:
     if component == "code":
         return name
-    if component == "data" and name in ("source", "parent"):
-        return {"source": "the source's bytes", "parent": "the dataset it extends"}[name]
+    if component == "data" and name in _OUTSIDE:
+        return _OUTSIDE[name]
     return f"{name}: {before.get(name)} → {after.get(name)}"
 
 
