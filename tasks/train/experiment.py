@@ -11,7 +11,7 @@ from tasks.core.recipe import Model, Problem, Training
 from tasks.core.seeds import seed_everything
 from tasks.train import batches, device, networks
 from tasks.train.loop import Job
-from tasks.train.preflight import Probe, run_gates
+from tasks.train.preflight import Probe, fits_in_memory, run_gates
 
 SAMPLE = 2048
 """Training rows the preflight looks at."""
@@ -52,11 +52,10 @@ def preflight(
         free_bytes=device.free_bytes(place),
         seed=training.seed,
     )
-    gates = run_gates(probe)
-    memory = gates[-1]
+    memory = fits_in_memory(probe)
     if not memory.blocks:
-        networks.check_outputs(probe.make(), model, *shape)
-    return Preflighted(gates, int(memory.evidence["parameters"]))
+        networks.check_outputs(probe.make(), model, *shape, rows=min(probe.batch_size, 2))
+    return Preflighted(run_gates(probe, memory), int(memory.evidence["parameters"]))
 
 
 def job(

@@ -42,7 +42,7 @@ def need(make: Callable[[], nn.Module], input_shape: tuple[int, ...], batch_size
     except Exception:  # noqa: BLE001 - a custom network may do anything that shapes alone do not answer
         network = make().train()
         rows = min(batch_size, 2)
-        kept = _kept_bytes(network, torch.zeros(rows, *input_shape))
+        kept = _kept_or_nothing(network, torch.zeros(rows, *input_shape))
     sizes = [(tensor.numel(), tensor.element_size(), tensor.requires_grad) for tensor in network.parameters()]
     weights = sum(number * size for number, size, _ in sizes) + sum(
         tensor.numel() * tensor.element_size() for tensor in network.buffers()
@@ -53,6 +53,13 @@ def need(make: Callable[[], nn.Module], input_shape: tuple[int, ...], batch_size
         weights=2 * weights + trained * (1 + COPIES[optimizer]),
         activations=2 * kept * batch_size // rows,
     )
+
+
+def _kept_or_nothing(network: nn.Module, inputs: torch.Tensor) -> int:
+    try:
+        return _kept_bytes(network, inputs)
+    except Exception:  # noqa: BLE001 - a network that cannot be called is told about where its outputs are checked
+        return 0
 
 
 def _kept_bytes(network: nn.Module, inputs: torch.Tensor) -> int:

@@ -35,26 +35,28 @@ def make(model: Model, input_shape: tuple[int, ...], output_size: int, recipe_fo
     return network
 
 
-def check_outputs(network: nn.Module, model: Model, input_shape: tuple[int, ...], output_size: int) -> None:
-    """Call the network once on random inputs, [2, *input_shape], and look at what comes out.
+def check_outputs(
+    network: nn.Module, model: Model, input_shape: tuple[int, ...], output_size: int, rows: int = 2
+) -> None:
+    """Call the network once, in training mode, on random inputs [rows, *input_shape] and look at what comes out.
 
     Raises:
-        RequestError: it raises, or its output is not a floating tensor [2, output_size].
+        RequestError: it raises, or its output is not a tensor [rows, output_size].
     """
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    probe = torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0)).to(device)
+    probe = torch.randn(rows, *input_shape, generator=torch.Generator().manual_seed(0)).to(device)
     try:
         with torch.no_grad():
-            outputs = network(probe)
+            outputs = network.train()(probe)
     except Exception as error:  # a custom network may raise anything; the inputs are random, so no row is told
         raise RequestError(
             f"The model {name(model)} fails on inputs of shape {list(probe.shape)}: {type(error).__name__}: {error}.",
-            remedy="Its forward must take a batch of such inputs.",
+            remedy="Its forward must take a batch of such inputs; batch normalisation needs training.batch_size > 1.",
         ) from error
-    if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != (2, output_size):
+    if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != (rows, output_size):
         found = list(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
         raise RequestError(
-            f"The model {name(model)} gives {found} for a batch of 2, and {[2, output_size]} is needed.",
+            f"The model {name(model)} gives {found} for a batch of {rows}, and {[rows, output_size]} is needed.",
             remedy="Give one logit per class, or one value for regression.",
         )
 

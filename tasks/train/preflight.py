@@ -56,9 +56,8 @@ class Probe:
     seed: int = 0
 
 
-def run_gates(probe: Probe) -> tuple[Gate, ...]:
-    """All preflight gates in their order; the experiments are left out where the network does not fit."""
-    fits = fits_in_memory(probe)
+def run_gates(probe: Probe, fits: Gate) -> tuple[Gate, ...]:
+    """All preflight gates in their order; the experiments are left out where `fits_in_memory` said no."""
     experiments = (initial_loss, overfits_one_batch, gradients_flow)
     if fits.blocks:
         reason = "the network does not fit in memory, so nothing was computed with it"

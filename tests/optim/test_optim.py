@@ -1,0 +1,117 @@
+"""Optimizers, losses and schedules against torch and against values worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tasks.core.recipe import Adam, AdamW, ConstantSchedule, CosineSchedule, Sgd
+from tasks.optim import LOSS_KINDS, OPTIMIZER_KINDS, SCHEDULE_KINDS, find, losses, optimizers, schedules
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("table", [OPTIMIZER_KINDS, LOSS_KINDS, SCHEDULE_KINDS], ids=["optimizer", "loss", "schedule"])
+def test_every_kind_has_its_function(table):
+    assert {kind: find(place).__name__ for kind, place in table.items()} == {kind: kind for kind in table}
+
+
+@pytest.mark.parametrize(
+    ("settings", "reference"),
+    [
+        (
+            Sgd(kind="sgd", lr=0.1, momentum=0.8, weight_decay=0.01),
+            lambda p: torch.optim.SGD(p, 0.1, 0.8, weight_decay=0.01),
+        ),
+        (Adam(kind="adam", lr=0.1, weight_decay=0.01), lambda p: torch.optim.Adam(p, 0.1, weight_decay=0.01)),
+        (AdamW(lr=0.1, weight_decay=0.2), lambda p: torch.optim.AdamW(p, 0.1, weight_decay=0.2)),
+    ],
+    ids=["sgd", "adam", "adamw"],
+)
+def test_an_optimizer_moves_as_torchs_own_does(settings, reference):
+    ours, theirs = nn.Parameter(torch.tensor([1.0, -2.0])), nn.Parameter(torch.tensor([1.0, -2.0]))
+    steps = [(ours, optimizers.build([ours], settings, CPU)), (theirs, reference([theirs]))]
+    for parameter, optimizer in steps:
+        for _ in range(5):
+            optimizer.zero_grad()
+            (parameter**2).sum().backward()
+            optimizer.step()
+    assert torch.allclose(ours, theirs, atol=1e-6) and not torch.equal(ours, torch.tensor([1.0, -2.0]))
+
+
+def test_adams_first_step_is_the_learning_rate():
+    parameter = nn.Parameter(torch.tensor([5.0]))
+    optimizer = optimizers.build([parameter], Adam(kind="adam", lr=0.25), CPU)
+    (3 * parameter).sum().backward()
+    optimizer.step()
+    assert parameter.item() == pytest.approx(4.75, abs=1e-6)
+
+
+def test_frozen_parameters_are_left_out():
+    frozen, free = nn.Parameter(torch.ones(1), requires_grad=False), nn.Parameter(torch.ones(1))
+    optimizer = optimizers.build([frozen, free], Sgd(kind="sgd"), CPU)
+    assert [parameter is free for group in optimizer.param_groups for parameter in group["params"]] == [True]
+
+
+def test_cross_entropy_of_equal_logits_is_ln_c():
+    assert float(losses.cross_entropy(torch.zeros(4, 5), torch.tensor([0, 1, 2, 4]))) == pytest.approx(math.log(5))
+
+
+def test_label_smoothing_mixes_in_the_uniform_distribution():
+    logits = torch.tensor([[2.0, 0.0, -1.0]])
+    shares = torch.log_softmax(logits, dim=1)[0]
+    wanted = -(0.9 * shares[0] + 0.1 * shares.mean())
+    assert float(losses.cross_entropy(logits, torch.tensor([0]), smoothing=0.1)) == pytest.approx(
+        float(wanted), abs=1e-6
+    )
+
+
+def test_balanced_weights_let_classes_count_alike():
+    targets = torch.tensor([0, 0, 0, 2])
+    weights = losses.balanced_weights(targets, 3)
+    assert weights.tolist() == pytest.approx([4 / (2 * 3), 0.0, 4 / 2])
+    assert float(weights[targets].mean()) == pytest.approx(1.0)
+
+
+def test_class_weights_weigh_the_rows():
+    logits, targets = torch.tensor([[1.0, 0.0], [0.0, 3.0], [2.0, 0.0]]), torch.tensor([0, 0, 1])
+    weights = losses.balanced_weights(targets, 2)
+    each = -torch.log_softmax(logits, dim=1)[torch.arange(3), targets]
+    wanted = (weights[targets] * each).sum() / weights[targets].sum()
+    assert float(losses.build("auto", "classification", weights=weights)(logits, targets)) == pytest.approx(
+        float(wanted)
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"), [("mse", (0.25 + 9) / 2), ("mae", (0.5 + 3) / 2), ("huber", (0.125 + 2.5) / 2), ("auto", 4.625)]
+)
+def test_losses_of_a_quantity_by_hand(kind, wanted):
+    loss = losses.build(kind, "regression")
+    outputs, targets = torch.tensor([[0.5], [3.0]]), torch.tensor([0.0, 0.0])
+    assert float(loss(outputs, targets)) == pytest.approx(wanted)
+    assert float(loss(outputs.reshape(-1), targets)) == pytest.approx(wanted)
+
+
+def test_a_constant_schedule_stays():
+    factor = schedules.build(ConstantSchedule(kind="constant"))
+    assert [factor(step, 10) for step in (0, 5, 10)] == [1, 1, 1]
+
+
+def test_a_cosine_falls_from_one_to_its_floor():
+    factor = schedules.build(CosineSchedule(floor=0.2))
+    assert [factor(step, 10) for step in (0, 5, 10, 99)] == pytest.approx([1.0, 0.6, 0.2, 0.2])
+    assert schedules.cosine(0, 0) == pytest.approx(1.0)
+
+
+def test_the_cosine_is_torchs():
+    parameter = nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=7, eta_min=0.1)
+    for step in range(7):
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(schedules.cosine(step, 7, floor=0.1))
+        optimizer.step()
+        theirs.step()
