@@ -178,9 +178,10 @@ def _in_prefect(order: Order, execution: Execution, tell: Callable[[str], None])
 
     def perform(stage: Stage, *inputs: Any) -> Any:
         execution.progress = artifacts.progress_of(stage.name, tell)
-        done = as_task(stage, lambda: execution.carry_out(stage, *inputs))()
-        tell(f"{stage.name} {done.state} in {execution.taken[stage.name].seconds:.1f} s")
-        return done.value
+        as_task(stage, lambda: execution.carry_out(stage, *inputs))()
+        taken = execution.taken[stage.name]
+        tell(f"{stage.name} {taken.state} in {taken.seconds:.1f} s")
+        return taken.output
 
     @flow(name="run", flow_run_name=order.loaded.recipe.name, persist_result=False)
     def run(recipe: str, overrides: list[str]) -> Any:

@@ -110,8 +110,9 @@ def as_task(declared: Stage, work: Callable[[], Done]) -> Callable[[], Any]:
     )
     def perform() -> Any:
         done = work()
+        # What the stage gave stays with the caller: Prefect only learns how it went.
         if done.state == "cached":
-            return Completed(name="Cached", message=done.why or "nothing it depends on has changed", data=done)
-        return done
+            return Completed(name="Cached", message=done.why or "nothing it depends on has changed")
+        return Completed(message=done.why)
 
     return perform
