@@ -89,7 +89,10 @@ class Journal:
                 f"SELECT {_COLUMNS} FROM predictions WHERE prediction_id = ?",  # noqa: S608
                 (prediction_id,),
             ).fetchone()
-        return Predicted(*found[:5], json.loads(found[5])) if found else None
+        if found is None:
+            return None
+        identifier, time, model, version, row_sha, prediction = found
+        return Predicted(identifier, time, model, version, row_sha, json.loads(prediction))
 
     def count(self, model: str) -> int:
         """How many predictions of one model the journal holds."""

@@ -46,6 +46,22 @@ def mixed_frame(rows: int = 200, seed: int = 0) -> pd.DataFrame:
     return frame
 
 
+def write_dataset(folder: Path, rows: pd.DataFrame, identity: Any) -> None:
+    """A checked-out dataset version, as the stage `version` leaves it."""
+    from dataclasses import asdict
+
+    from tasks.stores.manifest import Manifest
+    from tasks.stores.shards import storable, write_shard
+
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = [
+        write_shard(storable(part.drop(columns="batch")).assign(batch=batch), folder, "rows", int(batch))
+        for batch, part in rows.groupby("batch")
+    ]
+    manifest = Manifest(tuple(shards), asdict(identity), len(rows), rows["batch"].nunique())
+    (folder / "manifest.json").write_text(manifest.text())
+
+
 def recipe_of(problem: str = "classification", **sections: Any) -> Any:
     from tasks.core.recipe import Recipe
 
@@ -66,6 +82,8 @@ def make_model(home: Any, tmp_path: Path) -> Callable[..., Made]:
         frame: pd.DataFrame | None = None,
         problem: str = "classification",
         steps: int = 60,
+        batches: Any = None,
+        gates: tuple[Any, ...] = (),
         seed: int = 0,
         recipe_folder: Path | None = None,
         recipe_hash: str = "r" * 64,
@@ -75,12 +93,15 @@ def make_model(home: Any, tmp_path: Path) -> Callable[..., Made]:
         import torch
 
         from tasks import models, transforms
-        from tasks.core import contracts
+        from tasks.core import contracts, splits
         from tasks.core.context import Context
         from tasks.core.features import columns_of, resolve
         from tasks.core.hashing import file_sha256
+        from tasks.core.rows import Identity, row_ids
+        from tasks.models.predict import forward
         from tasks.stores import runs
         from tasks.transforms.apply import apply
+        from tasks.transforms.outputs import predictions
 
         frame = mixed_frame() if frame is None else frame
         recipe = recipe_of(problem, **sections)
@@ -88,9 +109,14 @@ def make_model(home: Any, tmp_path: Path) -> Callable[..., Made]:
         folder.mkdir(parents=True, exist_ok=True)
         context = Context(recipe, recipe_folder or tmp_path, home, folder, key, recipe_hash)
         features = resolve({name: str(dtype) for name, dtype in frame.dtypes.items()}, recipe.data)
-        state = transforms.fit(frame, features, recipe.transforms)
-        inputs = torch.from_numpy(apply(frame, state))
-        target = frame[recipe.data.target]
+        identity = Identity(recipe.data.id, recipe.data.target, tuple(c for c in frame if c != recipe.data.target))
+        batches = np.zeros(len(frame), dtype=int) if batches is None else batches
+        rows = frame.assign(row_id=row_ids(frame, identity), batch=batches)
+        sides = splits.assign(rows, recipe.data)
+        train = frame[sides == "train"]
+        state = transforms.fit(train, features, recipe.transforms)
+        inputs = torch.from_numpy(apply(train, state))
+        target = train[recipe.data.target]
         classes = classes_of(target) if problem == "classification" else []
         spec = {
             "features": {name: feature.model_dump(mode="json") for name, feature in features.items()},
@@ -127,21 +153,30 @@ def make_model(home: Any, tmp_path: Path) -> Callable[..., Made]:
         weights = home.work(recipe.name, "train", key) / "best.safetensors"
         weights.parent.mkdir(parents=True, exist_ok=True)
         safetensors.torch.save_file(network.state_dict(), weights)
+        dataset = home.work(recipe.name, "version", key) / "dataset"
+        write_dataset(dataset, rows, identity)
+        test = rows[sides == "test"].sort_values("row_id")
+        network.eval()
+        answers = predictions(forward(network, apply(test, state)), spec)
+        known = test[["row_id", "batch"]].assign(split="test", target=test[recipe.data.target]).reset_index(drop=True)
+        predictions_file = home.work(recipe.name, "evaluate", key) / "predictions.parquet"
+        predictions_file.parent.mkdir(parents=True, exist_ok=True)
+        pd.concat([known, answers], axis=1).to_parquet(predictions_file, index=False)
         run_id = runs.start_run(home, recipe.name, "train-" + key[:58], {"seed": seed}, {})
         parameters = sum(parameter.numel() for parameter in network.parameters())
         return Made(
             context,
-            contracts.Versioned("d" * 32, len(frame), 0, len(frame), 1, home.relative(home.dataset(recipe.name))),
+            contracts.Versioned("d" * 32, len(frame), 0, len(frame), rows["batch"].nunique(), home.relative(dataset)),
             contracts.Prepared(
                 home.relative(prepared_folder),
-                {"train": len(frame), "validation": 0, "test": 0},
+                sides.value_counts().to_dict(),
                 tuple(state["input_shape"]),
                 size,
                 tuple(str(label) for label in classes),
                 tuple(spec["columns"]),
             ),
             contracts.Trained(run_id, home.relative(weights), file_sha256(weights), "", steps, steps, "epochs", "cpu", parameters),
-            contracts.Evaluated({"test": {"accuracy": 0.9}}, {}, {"accuracy": 0.6}, "", "", ()),
+            contracts.Evaluated({"test": {"accuracy": 0.9}}, {}, {"accuracy": 0.6}, home.relative(predictions_file), "", gates),
             frame,
         )
 
