@@ -55,7 +55,7 @@ class Judgement:
     challenger: float | None = None
     difference: float | None = None
     interval: tuple[float, float] | None = None
-    """Two-sided, at 2 · confidence - 1; None where the rows bound nothing."""
+    """Two-sided, at 2 · confidence - 1; None where nothing was judged."""
     detectable: float | None = None
     """Distance from the bound of the smallest true difference these rows would have shown 80 times in 100."""
     rows_needed: int | None = None
@@ -217,7 +217,6 @@ def _decide(
         shown = False
     verdict: Verdict = "promote" if shown else "reject" if upper < 0 else "hold"
     detectable, needed = _reach(found, rule, gain, margin, confidence)
-    bounded = math.isfinite(lower) and math.isfinite(upper)
     judgement = Judgement(
         verdict=verdict,
         rule=rule,
@@ -227,7 +226,7 @@ def _decide(
         champion=found.champion,
         challenger=found.challenger,
         difference=found.difference,
-        interval=(lower, upper) if bounded else None,
+        interval=found.interval,
         detectable=detectable,
         rows_needed=needed,
         midp=found.midp if by_midp else None,
@@ -236,17 +235,13 @@ def _decide(
     return _with_reason(judgement, found, gain, margin, confidence)
 
 
-def _reach(
-    found: Comparison, rule: Rule, gain: float, margin: float, confidence: float
-) -> tuple[float | None, int | None]:
+def _reach(found: Comparison, rule: Rule, gain: float, margin: float, confidence: float) -> tuple[float, int | None]:
     """`detectable` and `rows_needed`, from the distance between the estimate and its lower limit.
 
     That distance is z(confidence) standard errors; to be shown 80 times in 100, a difference must lie
     z(confidence) + z(0.8) of them away (the usual power formula, e.g. Cohen 1988, section 2.2).
     """
     distance = found.difference - found.interval[0]
-    if not math.isfinite(distance):
-        return None, None
     level = float(norm.ppf(confidence))
     detectable = distance * (1 + float(norm.ppf(POWER)) / level)
     target = margin if rule == "non_inferior" else found.difference - gain
@@ -268,16 +263,13 @@ def _with_reason(judgement: Judgement, found: Comparison, gain: float, margin: f
     }[judgement.verdict]
     level = f"{100 * (2 * confidence - 1):.3g} % interval"
     reason = f"{opening}: {judgement.metric} {number(found.difference)} on {judgement.rows} rows, {level} "
-    if judgement.interval is None or judgement.detectable is None:
-        reason += "without a bound: too few rows differ"
-    else:
-        reason += f"{number(judgement.interval[0])} to {number(judgement.interval[1])}"
-        if judgement.midp is not None:
-            reason += f", mid-p {judgement.midp:.2g}"
-        if judgement.verdict == "hold":
-            reason += f"; these rows could have shown {number(judgement.detectable)[1:]}"
-            if judgement.rows_needed is not None and judgement.rows_needed > found.units:
-                reason += f", about {judgement.rows_needed} rows are needed"
+    reason += f"{number(found.interval[0])} to {number(found.interval[1])}"
+    if judgement.midp is not None:
+        reason += f", mid-p {judgement.midp:.2g}"
+    if judgement.verdict == "hold" and judgement.detectable is not None:
+        reason += f"; these rows could have shown {number(judgement.detectable)[1:]}"
+        if judgement.rows_needed is not None and judgement.rows_needed > found.units:
+            reason += f", about {judgement.rows_needed} rows are needed"
     if found.identical:
         reason += "; both models say the same about every row"
     return replace(judgement, reason=reason + ".")

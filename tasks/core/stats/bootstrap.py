@@ -105,7 +105,8 @@ def _chunk(numerator: Floats, denominator: Floats, labels: Labels, estimate: flo
     with np.errstate(divide="ignore", invalid="ignore"):
         pivots = (ratios - estimate) / error
     # A resample without any spread says nothing about the width: it counts as infinitely far out.
-    return np.asarray(np.where(error > 0, pivots, np.sign(ratios - estimate) * np.inf))
+    far = np.where(ratios > estimate, np.inf, np.where(ratios < estimate, -np.inf, 0.0))
+    return np.asarray(np.where(error > 0, pivots, far))
 
 
 def by_group(values: Floats, groups: Labels) -> Floats:

@@ -224,7 +224,7 @@ def _by_loss(
     estimate, variance, interval = 0.0, 0.0, (0.0, 0.0)
     if not identical:
         estimate, variance = bootstrap.ratio(gain, scale), bootstrap.ratio_error(gain, scale, strata) ** 2 * len(gain)
-        interval = _wider(gain, scale, confidence, strata, seed)
+        interval = _wider(gain, scale, float(max(ours.max(), theirs.max())), confidence, strata, seed)
     old, new = (_value(metric, rows, targets) for rows in (theirs, ours))
     finish = _root_scale if metric == "rmse" else float
     return Comparison(
@@ -246,12 +246,18 @@ def _root_scale(relative: float) -> float:
     return 1 - math.sqrt(max(1 - relative, 0.0))
 
 
-def _wider(gain: Floats, scale: Floats, confidence: float, strata: Codes | None, seed: int) -> Interval:
-    """For each limit the one farther out of Student's t and the studentised bootstrap."""
-    low, high = bootstrap.studentised_interval(gain, scale, confidence, strata=strata, seed=seed)
+def _wider(gain: Floats, scale: Floats, largest: float, confidence: float, strata: Codes | None, seed: int) -> Interval:
+    """For each limit the one farther out of Student's t and the studentised bootstrap.
+
+    Where the models differ on so few rows that the bootstrap gives no limit, it is the score interval's,
+    one row being worth the `largest` loss of a row.
+    """
+    found = bootstrap.studentised_interval(gain, scale, confidence, strata=strata, seed=seed)
+    if not all(map(math.isfinite, found)):
+        found = score.score_interval(gain / scale.mean(), largest / float(scale.mean()), confidence)
     half = float(student.ppf((1 + confidence) / 2, len(gain) - 1)) * bootstrap.ratio_error(gain, scale, strata)
     estimate = bootstrap.ratio(gain, scale)
-    return min(low, estimate - half), max(high, estimate + half)
+    return min(found[0], estimate - half), max(found[1], estimate + half)
 
 
 def row_losses(metric: str, targets: Codes | Floats, model: Predictions) -> Floats:

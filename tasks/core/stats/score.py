@@ -41,7 +41,7 @@ def compress(values: Floats) -> tuple[Floats, Floats]:
         low, high = distinct[0], distinct[-1]
         bins = np.minimum((distinct - low) / (high - low) * BINS, BINS - 1).astype(np.int64)
         sums = np.bincount(bins, distinct * counts)
-        counts = np.bincount(bins, counts)
+        counts = np.bincount(bins, counts).astype(np.float64)
         distinct, counts = sums[counts > 0] / counts[counts > 0], counts[counts > 0]
     return distinct, counts
 
