@@ -46,7 +46,7 @@ def classifier_figures(frame: pd.DataFrame, classes: tuple[str, ...]) -> list[Fi
         figures.append(Figure(picture, f"ROC: {what}{more}", "ROC curves"))
         picture = curves(recall, "recall", "precision", unit=True)
         figures.append(Figure(picture, f"Precision and recall: {what}{more}", "Precision-recall curves"))
-    figures.append(_calibration(true, probabilities))
+    figures.append(_calibration(true, probabilities, classes))
     return figures
 
 
@@ -98,18 +98,24 @@ def mistaken_images(inputs: np.ndarray, places: np.ndarray, labels: Sequence[str
     return image_grid(np.stack([np.asarray(inputs[place][0]) for place in places]), labels, columns=8, side=84)
 
 
-def _calibration(true: np.ndarray, probabilities: np.ndarray) -> Figure:
+def _calibration(true: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> Figure:
     """How often an answer given with some confidence is right; two classes: how often the last class is true."""
     if probabilities.shape[1] == 2:
-        right, confidence, what = true == 1, probabilities[:, 1], "probability of the last class"
+        right, confidence, what = true == 1, probabilities[:, 1], f"probability of {classes[1]}"
     else:
-        right, confidence, what = probabilities.argmax(axis=1) == true, probabilities.max(axis=1), "confidence"
+        right, confidence, what = (
+            probabilities.argmax(axis=1) == true,
+            probabilities.max(axis=1),
+            "confidence of the answer",
+        )
     means, shares, _ = calibration_points(right, confidence)
     picture = curves(
         [Line("calibration", means, shares)], what, "share that is true", unit=True, diagonal=True, dots=True
     )
     error = calibration_error(right, confidence)
-    return Figure(picture, f"Calibration: mean distance from the dashed line {error:.3f}", "Calibration curve")
+    return Figure(
+        picture, f"Calibration: on the dashed line confidence is earned; mean distance {error:.3f}", "Calibration curve"
+    )
 
 
 def _hardest(true: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> list[int]:

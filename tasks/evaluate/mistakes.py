@@ -95,7 +95,7 @@ def _confusions_in_words(frame: pd.DataFrame, classes: tuple[str, ...]) -> list[
     if probabilities is not None:
         mistaken = codes(frame["target"], classes) != codes(frame["prediction"], classes)
         sure = int((probabilities[mistaken].max(axis=1) > 0.9).sum())
-        sentences.append(f"{sure:,} of the {wrong:,} mistakes were made with more than 90 % confidence.")
+        sentences.append(f"Mistakes made with more than 90 % confidence: {sure:,} of {wrong:,}.")
     return sentences
 
 

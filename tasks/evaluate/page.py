@@ -59,6 +59,9 @@ def evaluation_page(evaluation: Evaluation) -> Page:
     _answers(page, evaluation, test)
     page.heading("Training").text(evaluation.diagnosis)
     if evaluation.history:
+        page.text(
+            "The training loss includes label smoothing, class weights and dropout; the validation loss does not."
+        )
         page.gallery(training_figures(evaluation.history, evaluation.best_epoch), 430)
     _slices(page, evaluation)
     _mistakes(page, evaluation, test)
@@ -150,6 +153,7 @@ def _slices(page: Page, evaluation: Evaluation) -> None:
 
 def _mistakes(page: Page, evaluation: Evaluation, test: pd.DataFrame) -> None:
     page.heading("Worst mistakes")
+    page.note("Dots and images on this page are test rows: keep it where the data may be kept.")
     worst = worst_rows(test, evaluation.classes)
     if not len(worst):
         page.text("There is none on the test rows.")
@@ -175,7 +179,8 @@ def _gap_words(evaluation: Evaluation) -> list[str]:
     widest = gaps(evaluation.slices, evaluation.metric)[:1]
     return [
         f"Widest gap between slices: {gap.column} = {gap.best.value} has {evaluation.metric} {show(gap.best.metric)} "
-        f"(n = {gap.best.rows:,}), {gap.worst.value} has {show(gap.worst.metric)} (n = {gap.worst.rows:,})."
+        f"(n = {gap.best.rows:,}), {gap.column} = {gap.worst.value} {show(gap.worst.metric)} (n = {gap.worst.rows:,})"
+        f"{'; of so few rows it may be chance.' if min(gap.best.rows, gap.worst.rows) < 100 else '.'}"
         for gap in widest
     ]
 

@@ -34,7 +34,7 @@ def dataset_page(
 ) -> Page:
     """Draw a whole dataset; `found` are its findings in words."""
     page = Page(f"{name}: the data", f"Dataset version {version}")
-    _summary(page, table, found)
+    _summary(page, table, relations, found)
     if not table.rows:
         return page
     _target(page, table)
@@ -60,7 +60,7 @@ def strongest(table: Table, relations: Relations) -> list[str]:
     return sorted(table.numeric, key=lambda name: (-strength[name], name))[:MOST_COLUMNS]
 
 
-def _summary(page: Page, table: Table, found: Sequence[str]) -> None:
+def _summary(page: Page, table: Table, relations: Relations, found: Sequence[str]) -> None:
     features = len(table.numeric) + len(table.categorical) + len(table.images)
     kinds = [
         f"{len(columns)} {kind}"
@@ -80,17 +80,25 @@ def _summary(page: Page, table: Table, found: Sequence[str]) -> None:
         "This page shows aggregates of rows, except for dots in scatter and box plots and for sample images: keep it "
         f"where the data may be kept. Categories with fewer than {FEW_ROWS} rows are not named."
     )
+    limits = _limits(table, relations)
+    if limits:
+        page.note(f"Limits of this page: {'; '.join(limits)}. All counts are of all rows.")
+
+
+def _limits(table: Table, relations: Relations) -> list[str]:
+    columns = len(table.numeric)
     limits = []
-    if len(table.numeric) > MOST_COLUMNS:
-        limits.append(
-            f"the {MOST_COLUMNS} of {len(table.numeric):,} numeric columns most related to the target are drawn"
-        )
+    if columns > MOST_COLUMNS:
+        limits.append(f"the {MOST_COLUMNS} of {columns:,} numeric columns most related to the target are drawn")
+    if columns > len(relations.names):
+        limits.append(f"only the first {len(relations.names):,} numeric columns are compared with each other")
+    if columns and relations.rows < table.rows:
+        limits.append(f"columns are compared with each other on {relations.rows:,} rows, evenly picked")
     if table.rows > MOST_POINTS:
-        limits.append(f"scatter plots show {MOST_POINTS:,} of {table.rows:,} rows")
+        limits.append(f"scatter plots show {MOST_POINTS:,} of {table.rows:,} rows, evenly picked")
     if table.rows > MOST_ROWS:
         limits.append(f"histograms, boxes and images are drawn from {MOST_ROWS:,} rows, evenly picked")
-    if limits:
-        page.note(f"Limits of this page: {'; '.join(limits)}. Tables and findings use all rows and columns.")
+    return limits
 
 
 def _target(page: Page, table: Table) -> None:

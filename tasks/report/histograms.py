@@ -21,7 +21,7 @@ def histogram(values: np.ndarray, name: str, size: tuple[int, int] = (300, 180))
     finite = np.asarray(values, dtype=np.float64)
     finite = finite[np.isfinite(finite)]
     counts, edges, whole = _bins(finite)
-    plot = Plot((edges[0], edges[-1]), (0, max(int(counts.max(initial=0)), 1)), size=size, left=50, top=8, right=8)
+    plot = Plot((edges[0], edges[-1]), (0, max(int(counts.max(initial=0)), 1)), size=size, top=8, right=8)
     plot.axes(name, x_ticks=4, y_ticks=3)
     for rows, low, high in zip(counts, edges[:-1], edges[1:], strict=True):
         if rows:

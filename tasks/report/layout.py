@@ -37,6 +37,7 @@ caption { text-align: left; color: var(--soft); padding: 0 0 .4rem; }
 th, td { padding: .38rem .8rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th { border-bottom: 2px solid var(--line); color: var(--soft); font-weight: 600; white-space: nowrap; }
 td.number, th.number { text-align: right; white-space: nowrap; } td { overflow-wrap: break-word; max-width: 34rem; }
+td:not(.number):last-child { min-width: 12rem; }
 tbody th { font-weight: 600; }
 .badge { display: inline-block; border: 1px solid currentColor; border-radius: 999px; padding: 0 .6rem;
   font-size: .82rem; font-weight: 600; white-space: nowrap; }

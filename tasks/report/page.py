@@ -129,8 +129,14 @@ class Page:
 
     def gates(self, gates: Iterable[Gate]) -> Page:
         """A table of gates: state, threshold, why, and the evidence in numbers."""
-        rows = [(gate.name, Badge(gate.state), gate.threshold, _why(gate), _evidence(gate.evidence)) for gate in gates]
-        return self.table(["gate", "state", "threshold", "why", "evidence"], rows)
+        shown = list(gates)
+        heads = ["gate", "state", "threshold", "evidence"]
+        rows = [[gate.name, Badge(gate.state), gate.threshold, _evidence(gate.evidence)] for gate in shown]
+        if any(_why(gate) for gate in shown):
+            heads.insert(3, "why")
+            for row, gate in zip(rows, shown, strict=True):
+                row.insert(3, _why(gate))
+        return self.table(heads, rows)
 
     def figure(self, image: str | bytes, caption: str = "", alt: str = "") -> Page:
         """One picture over the page's width: SVG text or PNG bytes."""
@@ -199,7 +205,7 @@ def _evidence(evidence: dict[str, Any]) -> str:
             value = ", ".join(f"{name} {show(item)}" for name, item in value.items())
         elif isinstance(value, list | tuple):
             value = ", ".join(show(item) for item in value)
-        parts.append(f"{key.replace('_', ' ')}: {show(value)}")
+        parts.append(f"{key.replace('_', ' ')}: {'none' if value == '' else show(value)}")
     return "; ".join(parts)
 
 

@@ -32,7 +32,7 @@ def scatter(
     y_range = square if diagonal else extent(up, *([] if level is None else [[level]]))
     labels = np.full(len(x), "") if groups is None else np.array([str(group) for group in groups], dtype=object)
     names, members = _grouped(labels[kept], sorted(set(labels.tolist())))
-    plot = Plot(x_range, y_range, size=size, left=62, legend=names if groups is not None else ())
+    plot = Plot(x_range, y_range, size=size, legend=names if groups is not None else ())
     plot.axes(x_label, y_label)
     if diagonal:
         plot.line(square, square, "var(--soft)", dashed=True, wide=1)

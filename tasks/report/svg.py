@@ -54,7 +54,7 @@ class Plot:
     """A frame with an x and a y axis to draw in; `svg()` gives the picture.
 
     `legend` names the groups whose colours are `COLOURS`, above the frame; it makes the picture higher
-    where it needs more than one line.
+    where it needs more than one line. Without `left` there is room for the labels of five y ticks.
     """
 
     def __init__(
@@ -63,13 +63,14 @@ class Plot:
         y: tuple[float, float],
         *,
         size: tuple[int, int] = (460, 300),
-        left: int = 56,
+        left: int | None = None,
         right: int = 14,
         top: int = 14,
         bottom: int = 42,
         legend: Sequence[str] = (),
     ) -> None:
         self.width, self.height = size
+        left = _room(Scale(*y, 0, 1)) if left is None else left
         places = _legend_places(legend, left, self.width)
         if places:
             top = 24 + 18 * places[-1][1]
@@ -238,6 +239,11 @@ def _legend_places(names: Sequence[str], left: float, width: float) -> list[tupl
         places.append((at, line))
         at += long
     return places
+
+
+def _room(scale: Scale) -> int:
+    """Pixels that the tick labels of a y axis and its name take."""
+    return 38 + int(6.2 * max((len(text) for _, text in _ticks(scale, 5)), default=0))
 
 
 def _title(text: str) -> str:
