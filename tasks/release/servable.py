@@ -211,6 +211,8 @@ def _same(wanted: Any, got: Any) -> bool:
 def _environment_variables(tracking_uri: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     return {
+        # An outage is to be reported in seconds, not after MLflow's minutes of retries.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         **kept,
         "MLFLOW_TRACKING_URI": tracking_uri,
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",

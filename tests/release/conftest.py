@@ -40,7 +40,9 @@ def mixed_frame(rows: int = 200, seed: int = 0) -> pd.DataFrame:
             "region": rng.choice(["north", "south", "east"], rows),
         }
     )
-    score = (frame["age"] - 54) / 20 + (frame["income"] - 3000) / 800 + 2 * (frame["region"] == "south") + frame["member"]
+    score = (
+        (frame["age"] - 54) / 20 + (frame["income"] - 3000) / 800 + 2 * (frame["region"] == "south") + frame["member"]
+    )
     frame["outcome"] = (score + rng.normal(0, 0.3, rows) > 1).astype(int)
     frame.loc[frame.index[::17], "income"] = np.nan
     return frame
@@ -73,12 +75,22 @@ def classes_of(column: pd.Series) -> list[Any]:
     return sorted(column.unique().tolist())
 
 
-@pytest.fixture
-def make_model(home: Any, tmp_path: Path) -> Callable[..., Made]:
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One home for all tests of a file, as MLflow takes seconds to make a database; each test names its own model."""
+    from tasks.core.home import open_home
+
+    return open_home(str(tmp_path_factory.mktemp("shared") / "home"))
+
+
+@pytest.fixture(scope="module")
+def make_model(shared_home: Any) -> Callable[..., Made]:
     """A function that fits, trains and tracks one small model, and gives what `package` takes."""
+    home = shared_home
 
     def make(
-        key: str = "a" * 64,
+        name: str = "toy",
+        attempt: int = 0,
         frame: pd.DataFrame | None = None,
         problem: str = "classification",
         steps: int = 60,
@@ -96,7 +108,7 @@ def make_model(home: Any, tmp_path: Path) -> Callable[..., Made]:
         from tasks.core import contracts, splits
         from tasks.core.context import Context
         from tasks.core.features import columns_of, resolve
-        from tasks.core.hashing import file_sha256
+        from tasks.core.hashing import file_sha256, json_sha256
         from tasks.core.rows import Identity, row_ids
         from tasks.models.predict import forward
         from tasks.stores import runs
@@ -104,10 +116,11 @@ def make_model(home: Any, tmp_path: Path) -> Callable[..., Made]:
         from tasks.transforms.outputs import predictions
 
         frame = mixed_frame() if frame is None else frame
-        recipe = recipe_of(problem, **sections)
+        recipe = recipe_of(problem, name=name, **sections)
+        key = json_sha256([name, attempt])
         folder = home.work(recipe.name, "package", key)
         folder.mkdir(parents=True, exist_ok=True)
-        context = Context(recipe, recipe_folder or tmp_path, home, folder, key, recipe_hash)
+        context = Context(recipe, recipe_folder or home.root.parent, home, folder, key, recipe_hash)
         features = resolve({name: str(dtype) for name, dtype in frame.dtypes.items()}, recipe.data)
         identity = Identity(recipe.data.id, recipe.data.target, tuple(c for c in frame if c != recipe.data.target))
         batches = np.zeros(len(frame), dtype=int) if batches is None else batches
@@ -175,8 +188,12 @@ def make_model(home: Any, tmp_path: Path) -> Callable[..., Made]:
                 tuple(str(label) for label in classes),
                 tuple(spec["columns"]),
             ),
-            contracts.Trained(run_id, home.relative(weights), file_sha256(weights), "", steps, steps, "epochs", "cpu", parameters),
-            contracts.Evaluated({"test": {"accuracy": 0.9}}, {}, {"accuracy": 0.6}, home.relative(predictions_file), "", gates),
+            contracts.Trained(
+                run_id, home.relative(weights), file_sha256(weights), "", steps, steps, "epochs", "cpu", parameters
+            ),
+            contracts.Evaluated(
+                {"test": {"accuracy": 0.9}}, {}, {"accuracy": 0.6}, home.relative(predictions_file), "", gates
+            ),
             frame,
         )
 

@@ -37,7 +37,9 @@ def test_a_model_library_can_be_imported_there_and_this_project_cannot(tmp_path:
         "import importlib.util as u, pandas, safetensors, numpy.linalg, dateutil.parser\n"
         "print([name for name in ('tasks', 'flows', 'mlflow', 'torch', 'pip') if u.find_spec(name)])"
     )
-    answer = subprocess.run([str(python), "-I", "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True)
+    answer = subprocess.run(
+        [str(python), "-I", "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
     assert answer.stdout.strip() == "[]"
 
 

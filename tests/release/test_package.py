@@ -22,21 +22,31 @@ from tasks.stores import packaged, registry, runs
 FEATURES = ["age", "income", "member", "region"]
 
 
-@pytest.fixture
-def model(make_model: Callable[..., Any], home: Any) -> Any:
-    return runs.load(home, make_package(*make_model().inputs).model_uri)
+@pytest.fixture(scope="module")
+def made(make_model: Callable[..., Any]) -> Any:
+    return make_model()
 
 
-def test_predictions_are_labels_of_their_own_type_and_probabilities(make_model: Callable[..., Any], home: Any):
-    made = make_model()
-    model = runs.load(home, make_package(*made.inputs).model_uri)
+@pytest.fixture(scope="module")
+def stored(made: Any) -> Any:
+    return make_package(*made.inputs)
+
+
+@pytest.fixture(scope="module")
+def model(stored: Any, shared_home: Any) -> Any:
+    return runs.load(shared_home, stored.model_uri)
+
+
+def test_predictions_are_labels_of_their_own_type_and_probabilities(made: Any, model: Any, shared_home: Any):
     found = model.predict(made.frame[FEATURES].set_axis(range(100, 300)))
     assert list(found.columns) == ["prediction", "probability_0", "probability_1"]
     assert found["prediction"].dtype == np.int64 and found.index[0] == 100
     assert np.allclose(found[["probability_0", "probability_1"]].sum(axis=1), 1)
     assert (found["prediction"] == made.frame["outcome"].set_axis(found.index)).mean() > 0.85
-    test = pd.read_parquet(home.path(made.evaluated.predictions))
-    rows = pd.read_parquet(next((home.path(made.versioned.folder) / "rows").glob("*.parquet"))).set_index("row_id")
+    test = pd.read_parquet(shared_home.path(made.evaluated.predictions))
+    rows = pd.read_parquet(next((shared_home.path(made.versioned.folder) / "rows").glob("*.parquet"))).set_index(
+        "row_id"
+    )
     again = model.predict(rows.loc[test["row_id"], FEATURES])
     assert np.abs(again["probability_1"].to_numpy() - test["probability_1"].to_numpy()).max() < 1e-5
 
@@ -88,26 +98,25 @@ def test_what_it_cannot_take_is_refused_in_one_sentence_naming_the_column(model:
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_gap_is_refused_where_the_recipe_imputes_nothing(make_model: Callable[..., Any], home: Any):
-    frame = make_model(key="f" * 64, steps=0).frame.dropna()
-    made = make_model(frame=frame, transforms={"impute": "none"})
-    model = runs.load(home, make_package(*made.inputs).model_uri)
-    with pytest.raises(ValueError, match="The column 'income' has 1 missing values, and this model imputes none."):
+def test_a_gap_is_refused_where_the_recipe_imputes_nothing(make_model: Callable[..., Any], shared_home: Any):
+    made = make_model("gapless", frame=make_model("gappy", steps=0).frame.dropna(), transforms={"impute": "none"})
+    model = runs.load(shared_home, make_package(*made.inputs).model_uri)
+    with pytest.raises(ValueError, match=r"The column 'income' has 1 missing values, and this model imputes none."):
         model.predict(pd.DataFrame({"age": [30], "income": [None], "member": [1], "region": ["north"]}))
 
 
-def test_regression_answers_in_the_targets_unit(make_model: Callable[..., Any], home: Any):
-    made = make_model(problem="regression", steps=200, frame=regression_frame())
-    model = runs.load(home, make_package(*made.inputs).model_uri)
+def test_regression_answers_in_the_targets_unit(make_model: Callable[..., Any], shared_home: Any):
+    made = make_model("amount", problem="regression", steps=200, frame=regression_frame())
+    model = runs.load(shared_home, make_package(*made.inputs).model_uri)
     found = model.predict(made.frame[["size"]])
     assert list(found.columns) == ["prediction"]
     assert np.abs(found["prediction"] - made.frame["outcome"]).mean() < 0.1 * made.frame["outcome"].std()
 
 
-def test_text_labels_come_back_as_text(make_model: Callable[..., Any], home: Any):
+def test_text_labels_come_back_as_text(make_model: Callable[..., Any], shared_home: Any):
     frame = regression_frame()
     frame["outcome"] = np.where(frame["size"] > 50, "big", "small")
-    model = runs.load(home, make_package(*make_model(frame=frame).inputs).model_uri)
+    model = runs.load(shared_home, make_package(*make_model("words", frame=frame).inputs).model_uri)
     found = model.predict(pd.DataFrame({"size": [5, 95]}))
     assert found["prediction"].tolist() == ["small", "big"]
     assert list(found.columns) == ["prediction", "probability_big", "probability_small"]
@@ -119,13 +128,14 @@ def regression_frame() -> pd.DataFrame:
 
 
 def test_two_models_with_different_code_in_one_process_both_answer_correctly(
-    make_model: Callable[..., Any], home: Any, tmp_path: Path
+    make_model: Callable[..., Any], shared_home: Any, tmp_path: Path
 ):
     source = (
         "import torch\n\nclass Net(torch.nn.Module):\n"
         "    def __init__(self, input_shape, output_size):\n        super().__init__()\n"
         "        self.weight = torch.nn.Parameter(torch.zeros(output_size))\n"
-        "    def forward(self, inputs):\n        return torch.zeros(len(inputs), 2) + torch.tensor([{}]) + self.weight\n"
+        "    def forward(self, inputs):\n"
+        "        return torch.zeros(len(inputs), 2) + torch.tensor([{}]) + self.weight\n"
     )
     loaded = []
     for number, logits in enumerate(["5.0, 0.0", "0.0, 5.0"]):
@@ -133,18 +143,17 @@ def test_two_models_with_different_code_in_one_process_both_answer_correctly(
         folder.mkdir()
         (folder / "recipe.py").write_text(source.format(logits))
         made = make_model(
-            key=str(number) * 64, steps=0, recipe_folder=folder, model={"kind": "custom", "ref": "recipe.py:Net"}
+            f"own{number}", steps=0, recipe_folder=folder, model={"kind": "custom", "ref": "recipe.py:Net"}
         )
-        loaded.append(runs.load(home, make_package(*made.inputs).model_uri))
+        loaded.append(runs.load(shared_home, make_package(*made.inputs).model_uri))
     row = pd.DataFrame({"age": [30], "income": [3000], "member": [1], "region": ["north"]})
     # Twice and in turns: what was loaded last must not have replaced what was loaded first.
     answers = [model.predict(row)["prediction"].item() for model in (*loaded, *loaded)]
     assert answers == [0, 1, 0, 1]
 
 
-def test_the_package_has_no_pickle_no_project_and_says_what_it_needs(make_model: Callable[..., Any], home: Any):
-    made = make_model()
-    folder = runs.local_files(home, make_package(*made.inputs).model_uri)
+def test_the_package_has_no_pickle_no_project_and_says_what_it_needs(stored: Any, shared_home: Any):
+    folder = runs.local_files(shared_home, stored.model_uri)
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {"", ".json", ".yaml", ".txt", ".py", ".safetensors"}
     assert not [path for path in files if path.read_bytes()[:1] == b"\x80"], "a pickle begins with this byte"
@@ -155,9 +164,8 @@ def test_the_package_has_no_pickle_no_project_and_says_what_it_needs(make_model:
     assert (folder / "input_example.json").is_file()
 
 
-def test_no_row_of_the_data_is_in_the_package(make_model: Callable[..., Any], home: Any):
-    made = make_model()
-    golden = json.loads(home.path(make_package(*made.inputs).golden).read_text())
+def test_no_row_of_the_data_is_in_the_package(made: Any, stored: Any, shared_home: Any):
+    golden = json.loads(shared_home.path(stored.golden).read_text())
     real = {(round(row.age, 3), round(row.income, 3)) for row in made.frame.itertuples()}
     assert not real & {(row["age"], row["income"]) for row in golden["inputs"]}
     assert golden["inputs"][-1] == dict.fromkeys(FEATURES) and golden["inputs"][-2]["region"] == UNSEEN
@@ -176,40 +184,38 @@ def test_golden_rows_of_a_transform_that_imputes_nothing_have_no_gaps():
     assert frame["x"].notna().all() and frame["x"].astype(float).between(1, 3).all()
 
 
-def test_flipped_bits_in_the_weights_are_refused_when_the_model_is_loaded(make_model: Callable[..., Any], home: Any):
-    uri = make_package(*make_model().inputs).model_uri
-    weights = runs.local_files(home, uri) / "artifacts" / "package" / "weights.safetensors"
+def test_flipped_bits_in_the_weights_are_refused_when_loading(make_model: Callable[..., Any], shared_home: Any):
+    uri = make_package(*make_model("flipped").inputs).model_uri
+    weights = runs.local_files(shared_home, uri) / "artifacts" / "package" / "weights.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(Exception, match="The file weights.safetensors of the model toy is damaged"):
-        runs.load(home, uri)
+    with pytest.raises(Exception, match=r"The file weights.safetensors of the model flipped is damaged"):
+        runs.load(shared_home, uri)
 
 
-def test_a_version_carries_the_tags_of_its_origin(make_model: Callable[..., Any], home: Any):
-    made = make_model()
-    found = make_package(*made.inputs)
-    tags = registry.version(home, "toy", found.version).tags
+def test_a_version_carries_the_tags_of_its_origin(made: Any, stored: Any, shared_home: Any):
+    found = stored
+    tags = registry.version(shared_home, "toy", found.version).tags
     assert tags[registry.KEY] == made.context.key and tags[registry.DATASET] == made.versioned.version
     assert tags[registry.RECIPE] == made.context.recipe_hash and tags[registry.WEIGHTS] == made.trained.weights_sha256
     assert tags[registry.CONTENT] == found.content
-    card = home.path(found.card).read_text()
+    card = shared_home.path(found.card).read_text()
     assert made.versioned.version in card and f"models:/toy/{found.version}" in card
 
 
-def test_verified_refuses_files_that_were_changed(make_model: Callable[..., Any], home: Any):
-    found = make_package(*make_model().inputs)
-    assert packaged.verified(home, "toy", found.version).read("model.json")["name"] == "toy"
-    scorer = runs.local_files(home, found.model_uri) / "scorer.py"
+def test_verified_refuses_files_that_were_changed(make_model: Callable[..., Any], shared_home: Any):
+    found = make_package(*make_model("touched").inputs)
+    assert packaged.verified(shared_home, "touched", found.version).read("model.json")["name"] == "touched"
+    scorer = runs.local_files(shared_home, found.model_uri) / "scorer.py"
     scorer.write_text(scorer.read_text() + "\n")
     with pytest.raises(Exception, match="are not those that were registered"):
-        packaged.verified(home, "toy", found.version)
+        packaged.verified(shared_home, "touched", found.version)
 
 
-def test_packaging_again_gives_the_same_version(make_model: Callable[..., Any], home: Any):
-    made = make_model()
-    assert make_package(*made.inputs) == make_package(*made.inputs)
-    assert len(registry.versions(home, "toy")) == 1
+def test_packaging_again_gives_the_same_version(made: Any, stored: Any, shared_home: Any):
+    assert make_package(*made.inputs) == stored
+    assert len(registry.versions(shared_home, "toy")) == 1
 
 
 KILLED = """
@@ -224,25 +230,26 @@ package.make_package(*pickle.load(open({inputs!r}, "rb")))
 """
 
 
-@pytest.mark.parametrize("where", ["register", "content_hash"])
+@pytest.mark.parametrize("where", ["register", pytest.param("content_hash", marks=pytest.mark.slow)])
 def test_a_kill_beside_the_registration_leaves_one_version_after_a_rerun(
-    make_model: Callable[..., Any], home: Any, tmp_path: Path, root: Path, where: str
+    make_model: Callable[..., Any], shared_home: Any, tmp_path: Path, root: Path, where: str
 ):
     import pickle
 
-    made = make_model()
+    name = f"killed-{where[0]}"
+    made = make_model(name)
     inputs = tmp_path / "inputs.pickle"
     inputs.write_bytes(pickle.dumps((_without_function(made.context), *made.inputs[1:])))
     program = KILLED.format(root=str(root), where=where, inputs=str(inputs))
     killed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=dict(os.environ))
     assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
-    assert len(registry.versions(home, "toy")) == (0 if where == "register" else 1)
+    assert len(registry.versions(shared_home, name)) == (0 if where == "register" else 1)
     found = make_package(*made.inputs)
-    assert [info.version for info in registry.versions(home, "toy")] == [found.version] == ["1"]
-    client = runs.open_tracking(home)
-    experiment = client.get_experiment_by_name("toy").experiment_id
+    assert [info.version for info in registry.versions(shared_home, name)] == [found.version] == ["1"]
+    client = runs.open_tracking(shared_home)
+    experiment = client.get_experiment_by_name(name).experiment_id
     assert len(client.search_logged_models([experiment])) == 1
-    assert runs.load(home, "models:/toy/1").predict(made.frame[FEATURES].head(2)).shape == (2, 3)
+    assert runs.load(shared_home, f"models:/{name}/1").predict(made.frame[FEATURES].head(2)).shape == (2, 3)
 
 
 def _without_function(context: Any) -> Any:

@@ -44,7 +44,9 @@ def test_the_package_works_where_this_project_is_absent(tmp_path: Path):
         "print(m.construct(m.architecture('mlp'), {'hidden': [4]}, (3,), 2).__class__.__module__)\n"
         "print(any(name.split('.')[0] in ('tasks', 'flows') for name in sys.modules))"
     )
-    answer = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-I", "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
     assert answer.stdout.split() == [f"{package.name}.models.mlp", "False"]
 
 
