@@ -10,14 +10,15 @@ import pandas as pd
 from tasks.core.features import pixel_columns, resolve
 from tasks.core.recipe import Data, Feature, ImageFeature
 from tasks.report.boxes import fences
+from tasks.report.svg import TOO_LARGE
 
 
 @dataclass(frozen=True)
 class Table:
     """A dataset of N rows, by kind of column.
 
-    Numbers are float64 [N] with NaN where a value is missing or infinite, categories text [N] with None
-    where missing, images float32 [N, H, W].
+    Numbers are float64 [N] with NaN where a value is missing, infinite or too large to square, categories
+    text [N] with None where missing, images float32 [N, H, W].
     """
 
     rows: int
@@ -125,7 +126,7 @@ def _target(column: pd.Series, problem: str) -> tuple[tuple[str, ...], np.ndarra
 
 def _numbers(column: pd.Series) -> np.ndarray:
     values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    return np.where(np.isfinite(values), values, np.nan)
+    return np.where(np.abs(values) < TOO_LARGE, values, np.nan)
 
 
 def _texts(column: pd.Series) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tasks.report.numbers import show
-from tasks.report.svg import COLOURS, Plot, extent, r, thin
+from tasks.report.svg import COLOURS, Plot, drawable, extent, r, thin
 
 MOST_OUTLIERS = 100
 """Outliers drawn per box at most."""
@@ -19,7 +19,7 @@ def boxes(groups: Mapping[str, np.ndarray], x_label: str, *, width: int = 640, c
     Rows beyond the whiskers are dots (Tukey, 1977), at most 100 per box, evenly picked. Values that are not
     finite are left out; a group without any is an empty line.
     """
-    finite = {str(name): _finite(values) for name, values in groups.items()}
+    finite = {str(name): drawable(values) for name, values in groups.items()}
     left = 30 + int(min(max((len(name) for name in finite), default=0), 26) * 6.4)
     size = (width, 46 + 24 * max(len(finite), 1))
     plot = Plot(extent(*finite.values()), (len(finite), 0), size=size, left=left, top=4)
@@ -51,8 +51,3 @@ def _box(plot: Plot, row: int, name: str, values: np.ndarray, colour: str) -> No
     words = f"{name}: median {show(middle)}, quartiles {show(first)} and {show(third)}"
     plot.bar((first, third), (row + 0.2, row + 0.8), colour, words, 0.45)
     plot.line((middle, middle), (row + 0.2, row + 0.8), "var(--ink)", title=f"median {r(middle, 4)}")
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    array = np.asarray(values, dtype=np.float64)
-    return array[np.isfinite(array)]

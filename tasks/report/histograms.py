@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tasks.report.numbers import show
-from tasks.report.svg import COLOURS, Plot, extent
+from tasks.report.svg import COLOURS, Plot, drawable, widened
 
 MOST_BINS = 30
 """Bars of one histogram at most."""
@@ -18,8 +18,7 @@ def histogram(values: np.ndarray, name: str, size: tuple[int, int] = (300, 180))
 
     A column of few whole numbers gets one bar per number; else the bins are numpy's `auto`, 30 at most.
     """
-    finite = np.asarray(values, dtype=np.float64)
-    finite = finite[np.isfinite(finite)]
+    finite = drawable(values)
     counts, edges, whole = _bins(finite)
     plot = Plot((edges[0], edges[-1]), (0, max(int(counts.max(initial=0)), 1)), size=size, top=8, right=8)
     plot.axes(name, x_ticks=4, y_ticks=3)
@@ -54,10 +53,9 @@ def _bins(finite: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     if high - low < MOST_BINS and bool((finite == np.round(finite)).all()):
         edges = np.arange(low - 0.5, high + 1.0)
         return np.histogram(finite, edges)[0], edges, True
-    if low == high or not np.isfinite(high - low):
-        low, high = extent(finite) if np.isfinite(high - low) else (low / 2, high / 2)
-        edges = np.linspace(low - 0.5, high + 0.5, 2) if low == high else np.linspace(low, high, 2)
-        return np.histogram(finite, edges)[0], edges, False
+    if low == high:
+        edges = np.array(widened(low, high))
+        return np.array([finite.size]), edges, False
     edges = np.histogram_bin_edges(finite[:: max(1, finite.size // 50_000)], "sturges", range=(low, high))
     bins = min(MOST_BINS, max(len(edges) - 1, int(np.sqrt(finite.size))))
     counts, edges = np.histogram(finite, bins, range=(low, high))

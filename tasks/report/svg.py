@@ -24,6 +24,9 @@ COLOURS = tuple(f"var(--c{number})" for number in range(8))
 MOST_POINTS = 2000
 """Points drawn in one scatter plot at most."""
 
+TOO_LARGE = 1e150
+"""Numbers from this size on overflow when they are squared: they are left out, as infinite ones are."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -141,7 +144,7 @@ class Plot:
         """A line through points; it is broken where a value is not finite."""
         path, pen = [], "M"
         for across, up in zip(x, y, strict=True):
-            if math.isfinite(across) and math.isfinite(up):
+            if abs(across) < TOO_LARGE and abs(up) < TOO_LARGE:
                 path.append(f"{pen}{r(self.x(across))} {r(self.y(up))}")
                 pen = "L"
             else:
@@ -152,8 +155,8 @@ class Plot:
         return self
 
     def points(self, x: np.ndarray, y: np.ndarray, colour: str, *, size: float = 5, shade: float = 0.6) -> Plot:
-        """Dots, as one path; points that are not finite are left out."""
-        kept = np.isfinite(x) & np.isfinite(y)
+        """Dots, as one path; points that cannot be drawn are left out."""
+        kept = (np.abs(x) < TOO_LARGE) & (np.abs(y) < TOO_LARGE)
         dots = "".join(f"M{r(a)} {r(b)}h0" for a, b in zip(self.x(x[kept]), self.y(y[kept]), strict=True))
         self._parts.append(
             f'<path d="{dots}" fill="none" stroke="{colour}" stroke-width="{size}" stroke-linecap="round" '
@@ -204,10 +207,15 @@ def widened(low: float, high: float) -> tuple[float, float]:
     return low - reach, high + reach
 
 
+def drawable(values: Any) -> np.ndarray:
+    """The values that have a place on an axis, float64: finite, and small enough to be squared."""
+    array = np.asarray(values, dtype=np.float64)
+    return array[np.abs(array) < TOO_LARGE]
+
+
 def extent(*arrays: Any, pad: float = 0.03) -> tuple[float, float]:
-    """Least and greatest finite value of all arrays, and a little room; (0, 1) where there is none."""
-    finite = [array[np.isfinite(array)] for array in (np.asarray(each, dtype=np.float64) for each in arrays)]
-    values = [array for array in finite if array.size]
+    """Least and greatest drawable value of all arrays, and a little room; (0, 1) where there is none."""
+    values = [array for array in map(drawable, arrays) if array.size]
     if not values:
         return 0.0, 1.0
     low, high = min(float(array.min()) for array in values), max(float(array.max()) for array in values)
