@@ -18,7 +18,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,11 +35,11 @@ from tasks.stores.manifest import (
     candidate_text,
     head,
     read_candidate,
-    read_manifest,
     version_info,
     version_text,
     versions,
 )
+from tasks.stores.workspace import load_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,29 +66,6 @@ __all__ = [
 
 REMOTE_VARIABLE = "EVERGREEN_DVC_REMOTE"
 """Environment variable with the URL of another remote than the home's own, such as s3://bucket/path."""
-
-
-def load_rows(folder: Path, *, quarantined: bool = False) -> pd.DataFrame:
-    """The newest version of every row of the dataset in `folder`, after its bytes were checked.
-
-    Args:
-        folder: A checked-out version: manifest.json, rows/, quarantine/.
-        quarantined: Whether quarantined rows are given too.
-
-    Returns:
-        Columns `row_id` (text), `batch` (int64), then the user's columns; one row per row id.
-
-    Raises:
-        GateError: a file is missing or damaged.
-    """
-    from tasks.stores.shards import newest_rows, read_shard
-
-    manifest = read_manifest(folder)
-    rows = newest_rows(read_shard(folder / shard.file, shard) for shard in manifest.shards)
-    if manifest.quarantine is None or quarantined:
-        return rows
-    bad = read_shard(folder / manifest.quarantine.file, manifest.quarantine)
-    return rows[~rows["row_id"].isin(bad["row_id"])].reset_index(drop=True)
 
 
 def candidate_rows(home: Home, ingested: Ingested) -> pd.DataFrame:
@@ -144,7 +120,7 @@ def commit(home: Home, recipe: str, ingested: Ingested, validated: Validated, fo
         version = _track(home, recipe, remote, md5s)
         record = root / "versions" / f"{version}.json"
         if not record.is_file():
-            write_atomically(record, version_text(_describe(home, recipe, version, candidate, manifest, md5s)))
+            write_atomically(record, version_text(workspace.describe(home, recipe, version, candidate, manifest, md5s)))
         workspace.copy_out(home, recipe, md5s, folder / workspace.TRACKED)
         workspace.tidy(home, recipe)
         rows = version_info(home, recipe, version).rows
@@ -233,28 +209,6 @@ def pin(home: Home, recipe: str, recipe_folder: Path) -> Path:
     return path
 
 
-def _describe(
-    home: Home, recipe: str, version: str, candidate: Candidate, manifest: Manifest, md5s: Mapping[str, str]
-) -> VersionInfo:
-    tracked = home.dataset(recipe) / workspace.TRACKED
-    rows = load_rows(tracked)
-    return VersionInfo(
-        version=version,
-        parent=candidate.parent,
-        ingest_key=candidate.ingest_key,
-        source=candidate.source,
-        rows=len(rows),
-        quarantined=manifest.rows - len(rows),
-        labelled=int(rows[manifest.identity["target"]].notna().sum()) if len(rows) else 0,
-        batches=manifest.batches,
-        sequence=len(versions(home, recipe)) + 1,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        size=sum((tracked / file).stat().st_size for file in md5s),
-        manifest=manifest,
-        md5s=dict(md5s),
-    )
-
-
 def _track(home: Home, recipe: str, remote: copies.Remote, md5s: Mapping[str, str]) -> str:
     """Add the tracked folder to DVC and push it; believe neither before the bytes were read back.
 
@@ -271,6 +225,8 @@ def _track(home: Home, recipe: str, remote: copies.Remote, md5s: Mapping[str, st
     with _repository(home, recipe) as repository:
         (pointer,) = repository.add(str(root / workspace.TRACKED))
         version = str(pointer.outs[0].hash_info.value).removesuffix(".dir")
+        if copies.remote_problems(remote, {f"{version}.dir": "The list of files"}):
+            remote.remove(f"{version}.dir")  # DVC fails on a damaged one, and trusts an intact one blindly
         repository.push()
         problems = copies.remote_problems(remote, names)
         if problems:

@@ -8,13 +8,14 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.core.errors import EvergreenError
 from tasks.core.home import Home
 from tasks.stores import copies
-from tasks.stores.manifest import Manifest, Shard
+from tasks.stores.manifest import Candidate, Manifest, Shard, VersionInfo, read_manifest, versions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,29 @@ def alone(root: Path) -> Iterator[None]:
     with (root / "commit.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def load_rows(folder: Path, *, quarantined: bool = False) -> pd.DataFrame:
+    """The newest version of every row of the dataset in `folder`, after its bytes were checked.
+
+    Args:
+        folder: A checked-out version: manifest.json, rows/, quarantine/.
+        quarantined: Whether quarantined rows are given too.
+
+    Returns:
+        Columns `row_id` (text), `batch` (int64), then the user's columns; one row per row id.
+
+    Raises:
+        GateError: a file is missing or damaged.
+    """
+    from tasks.stores.shards import newest_rows, read_shard
+
+    manifest = read_manifest(folder)
+    rows = newest_rows(read_shard(folder / shard.file, shard) for shard in manifest.shards)
+    if manifest.quarantine is None or quarantined:
+        return rows
+    bad = read_shard(folder / manifest.quarantine.file, manifest.quarantine)
+    return rows[~rows["row_id"].isin(bad["row_id"])].reset_index(drop=True)
 
 
 def rows_of(
@@ -108,6 +132,29 @@ def fill(home: Home, recipe: str, remote: copies.Remote, manifest: Manifest, nea
     (tracked / "manifest.json").write_text(manifest.text())
     md5s = {file: shard.md5 for file, shard in wanted.items()}
     return md5s | {"manifest.json": copies.md5_of(tracked / "manifest.json")}
+
+
+def describe(
+    home: Home, recipe: str, version: str, candidate: Candidate, manifest: Manifest, md5s: Mapping[str, str]
+) -> VersionInfo:
+    """The record of a version whose files are in the tracked folder."""
+    tracked = home.dataset(recipe) / TRACKED
+    rows = load_rows(tracked)
+    return VersionInfo(
+        version=version,
+        parent=candidate.parent,
+        ingest_key=candidate.ingest_key,
+        source=candidate.source,
+        rows=len(rows),
+        quarantined=manifest.rows - len(rows),
+        labelled=int(rows[manifest.identity["target"]].notna().sum()) if len(rows) else 0,
+        batches=manifest.batches,
+        sequence=len(versions(home, recipe)) + 1,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        size=sum((tracked / file).stat().st_size for file in md5s),
+        manifest=manifest,
+        md5s=dict(md5s),
+    )
 
 
 def copy_out(home: Home, recipe: str, md5s: Mapping[str, str], target: Path) -> None:
