@@ -92,7 +92,13 @@ class Execution:
         components = components_of(stage, self.loaded, self.plan.facts, self.identities)
         key = key_of(stage.name, components)
         context = self._context(stage, step, key)
-        output = self._without_disabled(stage(context, *inputs))
+        try:
+            output = self._without_disabled(stage(context, *inputs))
+        except GateStopped as stopped:
+            # A stage that could not even begin raises; its gates count like those of one that returned them.
+            seconds = round(time.perf_counter() - started, 3)
+            self.taken[stage.name] = Taken(stage.name, "ran", seconds, "stopped here", None, stopped.gates)
+            raise
         gates = tuple(getattr(output, "gates", ()))
         blocking = [gate for gate in gates if gate.blocks]
         if any(gate.state == "error" for gate in blocking) or (blocking and stage.name not in ("evaluate", "decide")):
