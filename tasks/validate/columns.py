@@ -102,10 +102,10 @@ def _text_role(filled: pd.Series, distinct: int) -> tuple[Role, str, int]:
         return "numeric", why, bad
     if _are_times(filled):
         return "time", "it holds points in time", int(is_not_a_time(filled).sum())
-    if distinct > max(MOST_LABELS, NAMES_SHARE * len(filled)) or (distinct == len(filled) and len(filled) > 20):
-        return "drop", "nearly every row has its own text", 0
     if numbers >= 0.5 and distinct > MOST_LABELS:
         return "drop", f"it mixes numbers with text ({1 - numbers:.0%} of the filled cells are not numbers)", 0
+    if distinct > max(MOST_LABELS, NAMES_SHARE * len(filled)) or (distinct == len(filled) and len(filled) > 20):
+        return "drop", "nearly every row has its own text", 0
     return "categorical", "", 0
 
 

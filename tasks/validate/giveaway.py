@@ -31,7 +31,7 @@ MINIMUM_ROWS = 30
 SAMPLE = 5000
 """Rows looked at at most, spread evenly over the row ids."""
 ROWS_PER_CLASS = 10
-"""With fewer rows per class the target is hardly a set of classes: `class_coverage` says so."""
+"""Classes with fewer rows are left out; whether they may be so rare is what `class_coverage` judges."""
 FOLDS = 3
 MOST_CLASSES = 30
 """Classes up to which sums of columns are compared with the indicator of each class."""
@@ -55,7 +55,7 @@ class Giveaway:
 
 
 def find(labelled: Candidate) -> tuple[Giveaway, ...]:
-    """Find what gives the target away; nothing on fewer than `MINIMUM_ROWS` rows or `ROWS_PER_CLASS` per class.
+    """Find what gives the target away; nothing on fewer than `MINIMUM_ROWS` rows.
 
     Columns found alone are left out of the search for sums, and each sum found is left out of the next search.
     """
@@ -63,6 +63,9 @@ def find(labelled: Candidate) -> tuple[Giveaway, ...]:
     # Copies of a row would stand on both sides of a fold, and any column that names rows would seem to know the answer.
     copies = pd.Series(content_hashes(rows, [*labelled.columns, labelled.data.target])).duplicated()
     rows = rows[~copies.to_numpy()]
+    if labelled.problem == "classification":
+        # A class too rare to be learned in every fold would hide what tells the others apart.
+        rows = rows[rows.groupby(labelled.data.target)[labelled.data.target].transform("size") >= ROWS_PER_CLASS]
     if len(rows) > SAMPLE:
         rows = rows.iloc[np.linspace(0, len(rows) - 1, SAMPLE).astype(int)]
     target = rows[labelled.data.target]
@@ -71,8 +74,6 @@ def find(labelled: Candidate) -> tuple[Giveaway, ...]:
     numeric = set(labelled.numeric)
     if labelled.problem == "classification":
         classes = pd.factorize(target.astype(str), sort=True)[0]
-        if classes.max() >= len(rows) / ROWS_PER_CLASS:
-            return ()
         single = [name for name in labelled.columns if _tells_class(rows[name], classes, name in numeric)]
         how = "its values tell the class without an error"
     else:

@@ -98,7 +98,7 @@ def infer(frame: pd.DataFrame, target: str) -> Inference:
         labelled=int((~is_empty(frame[target])).sum()),
     )
     found, giveaways = _without_giveaways(found, frame)
-    found = _split_and_identity(found, frame)
+    found = _split(found, frame)
     found, rare = _classes(found, frame)
     found = replace(found, margin=_margin(found), max_quarantined=_limit(found))
     return replace(found, notes=tuple(notes_of(found, giveaways, rare)))
@@ -203,19 +203,13 @@ def _without_giveaways(found: Inference, frame: pd.DataFrame) -> tuple[Inference
     return replace(found, columns=columns), giveaways
 
 
-def _split_and_identity(found: Inference, frame: pd.DataFrame) -> Inference:
-    """Split by time where that leaves every gate content; know rows by an id unless copies hide behind it."""
+def _split(found: Inference, frame: pd.DataFrame) -> Inference:
+    """Split by time where that leaves every gate content, at random otherwise."""
     if found.time is not None and found.labelled >= SPLIT_BY_TIME_ROWS:
         by_time = _judged(replace(found, split="time"), frame)
         if not any(gate.blocks for gate in by_time.gates):
             return by_time
-    at_random = _judged(found, frame)
-    overlapping = any(gate.name == "leakage" and gate.blocks for gate in at_random.gates)
-    if found.id is not None and overlapping:
-        by_features = _judged(replace(found, id=None), frame)
-        if not any(gate.name == "leakage" and gate.blocks for gate in by_features.gates):
-            return by_features
-    return at_random
+    return _judged(found, frame)
 
 
 def _judged(found: Inference, frame: pd.DataFrame) -> Inference:

@@ -130,11 +130,18 @@ def _scalar(value: Any) -> str:
     text = str(value)
     if PLAIN.match(text) and text.lower() not in NOT_TEXT and not re.fullmatch(r"[0-9_.eE+-]+", text):
         return text
-    # OmegaConf would read ${...} as a reference; JSON's strings are YAML's double-quoted ones.
-    return json.dumps(text.replace("${", "\\${"), ensure_ascii=False)
+    # OmegaConf would read ${...} as a reference.
+    return '"' + "".join(_escaped(sign) for sign in text.replace("${", "\\${")) + '"'
+
+
+def _escaped(sign: str) -> str:
+    if sign in '"\\':
+        return f"\\{sign}"
+    return sign if sign.isprintable() else f"\\U{ord(sign):08x}"
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """What may stand in a comment."""
+    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
 
 

@@ -251,7 +251,7 @@ def test_no_value_of_a_row_stands_in_the_evidence(judged: Callable[..., Judgemen
     assert "secret" not in str(judgement.gates) + str(judgement.reasons) + str(judgement.expectations)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     bad=st.lists(st.tuples(st.integers(0, 479), st.sampled_from(["radius", "clinic", "patient"])), max_size=60),
     order=st.integers(0, 9),
