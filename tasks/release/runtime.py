@@ -94,7 +94,7 @@ def _custom_source(ref: str, folder: Path) -> str:
 def _cannot_ship(path: Path, ref: str, line: int, module: str) -> RequestError:
     return RequestError(
         f"{path.name} of model.ref '{ref}' imports '{module}' in line {line}, which a packaged model does not have.",
-        remedy="Use the standard library, numpy, pandas and torch in one file, or import it in the function that needs it.",
+        remedy="Use the standard library, numpy, pandas and torch in one file, or import it inside a function.",
         code="ref",
     )
 

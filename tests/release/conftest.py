@@ -96,6 +96,7 @@ def make_model(shared_home: Any) -> Callable[..., Made]:
         steps: int = 60,
         batches: Any = None,
         gates: tuple[Any, ...] = (),
+        gates_section: dict[str, Any] | None = None,
         seed: int = 0,
         recipe_folder: Path | None = None,
         recipe_hash: str = "r" * 64,
@@ -116,6 +117,8 @@ def make_model(shared_home: Any) -> Callable[..., Made]:
         from tasks.transforms.outputs import predictions
 
         frame = mixed_frame() if frame is None else frame
+        if gates_section:
+            sections["gates"] = gates_section
         recipe = recipe_of(problem, name=name, **sections)
         key = json_sha256([name, attempt])
         folder = home.work(recipe.name, "package", key)

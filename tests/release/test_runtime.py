@@ -81,5 +81,5 @@ def test_a_custom_file_may_hold_a_reader_that_imports_what_it_likes(tmp_path: Pa
 
 
 def test_a_custom_file_that_is_not_python_is_named(tmp_path: Path):
-    with pytest.raises(RequestError, match="recipe.py of model.ref 'recipe.py:Net' is not valid Python: .* in line 1"):
+    with pytest.raises(RequestError, match=r"recipe.py of model.ref 'recipe.py:Net' is not valid Python: .* in line 1"):
         runtime_files(custom(tmp_path, "class Net(:\n"), tmp_path)
