@@ -19,6 +19,9 @@ from typing import Any, Protocol
 from tasks.core.errors import GateError, RequestError
 from tasks.core.home import Home
 
+REMOTE_VARIABLE = "EVERGREEN_DVC_REMOTE"
+"""Environment variable with the URL of another remote than the home's own, such as s3://bucket/path."""
+
 
 class Remote(Protocol):
     """The DVC remote, by the MD5s of what it holds (`<md5>.dir` for listings)."""
@@ -72,6 +75,24 @@ class UrlRemote:
             store = repository.cloud.get_remote_odb()
             if store.fs.exists(store.oid_to_path(name)):
                 store.fs.remove(store.oid_to_path(name))
+
+
+def dvc_settings(home: Home, root: Path) -> str:
+    """What `dvc init --no-scm` writes, plus the remote; written by us because it must be whole or absent."""
+    return f"""[core]
+    no_scm = True
+    remote = store
+    analytics = False
+    check_update = False
+    site_cache_dir = "{root / ".dvc" / "tmp" / "site"}"
+['remote "store"']
+    url = "{remote_url(home)}"
+"""
+
+
+def remote_url(home: Home) -> str:
+    """Where the DVC remote is: the URL in the environment, else a folder of the home."""
+    return (os.environ.get(REMOTE_VARIABLE) or str(home.remote)).removeprefix("file://")
 
 
 def cached(home: Home, recipe: str, name: str) -> Path:

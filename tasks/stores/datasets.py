@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -63,9 +62,6 @@ __all__ = [
     "versions",
     "write_candidate",
 ]
-
-REMOTE_VARIABLE = "EVERGREEN_DVC_REMOTE"
-"""Environment variable with the URL of another remote than the home's own, such as s3://bucket/path."""
 
 
 def candidate_rows(home: Home, ingested: Ingested) -> pd.DataFrame:
@@ -238,7 +234,7 @@ def _track(home: Home, recipe: str, remote: copies.Remote, md5s: Mapping[str, st
     if problems or f"{version}.dir" not in names:
         raise ServiceError(
             f"The DVC remote did not give back what was pushed: {next(iter(problems.values()), version)}.",
-            remedy=f"Check the disk or the server behind it ({_remote_url(home)}), then run again.",
+            remedy=f"Check the disk or the server behind it ({copies.remote_url(home)}), then run again.",
             code="dvc_remote",
         )
     return version
@@ -257,7 +253,7 @@ def _repository(home: Home, recipe: str) -> Iterator[Any]:
     logging.getLogger("dvc").setLevel(logging.CRITICAL)  # also silences its progress bars
     root = home.dataset(recipe)
     (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
-    settings = _settings(home, root)
+    settings = copies.dvc_settings(home, root)
     config = root / ".dvc" / "config"
     if not config.is_file() or config.read_text() != settings:
         write_atomically(config, settings)
@@ -267,34 +263,17 @@ def _repository(home: Home, recipe: str) -> Iterator[Any]:
     except EvergreenError:
         raise
     except Exception as error:  # behind a URL, every remote's library raises kinds of its own
-        if not isinstance(error, DvcException | OSError) and "://" not in _remote_url(home):
+        if not isinstance(error, DvcException | OSError) and "://" not in copies.remote_url(home):
             raise
         raise ServiceError(
             f"DVC could not store the dataset of {recipe} ({type(error).__name__}: {error}).",
-            remedy=f"Check the disk and the remote {_remote_url(home)}, then run again.",
+            remedy=f"Check the disk and the remote {copies.remote_url(home)}, then run again.",
             code="dvc_remote",
         ) from error
 
 
-def _settings(home: Home, root: Path) -> str:
-    """What `dvc init --no-scm` writes, plus the remote; written by us because it must be whole or absent."""
-    return f"""[core]
-    no_scm = True
-    remote = store
-    analytics = False
-    check_update = False
-    site_cache_dir = "{root / ".dvc" / "tmp" / "site"}"
-['remote "store"']
-    url = "{_remote_url(home)}"
-"""
-
-
-def _remote_url(home: Home) -> str:
-    return (os.environ.get(REMOTE_VARIABLE) or str(home.remote)).removeprefix("file://")
-
-
 def _remote(home: Home, recipe: str) -> copies.Remote:
-    url = _remote_url(home)
+    url = copies.remote_url(home)
     if "://" in url:
         return copies.UrlRemote(partial(_repository, home, recipe))
     return copies.FolderRemote(Path(url))

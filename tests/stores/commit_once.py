@@ -44,11 +44,14 @@ def kill_and_repeat(template: str, recipe: str, request: str, *points: str) -> N
         home = f"{template}-{point}"
         shutil.copytree(template, home)
         killed = in_child(home, recipe, request, point)
+        report = Path(f"{home}.{recipe}.json")
+        changes = json.loads(report.read_text())["changes"] if killed == 0 else None
         head = Path(home) / "datasets" / recipe / "head.json"
         before = json.loads(head.read_text())["version"] if head.is_file() else None
         repeated = in_child(home, recipe, request, "0")
-        done = json.loads(Path(f"{home}.{recipe}.json").read_text()) if repeated == 0 else {}
-        print(json.dumps({"point": int(point), "killed": killed, "head": before, "repeated": repeated, **done}))
+        done = json.loads(report.read_text()) if repeated == 0 else {}
+        told = {"point": int(point), "killed": killed, "head": before, "repeated": repeated, "changes": changes}
+        print(json.dumps(done | told))
         shutil.rmtree(home)
 
 
