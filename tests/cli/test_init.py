@@ -37,7 +37,7 @@ def made(evergreen, tmp_path: Path):
 
 def test_it_writes_recipe_suite_and_card(made):
     answer, folder = made
-    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "expectations.json", "recipe.yaml"]
+    assert sorted(path.name for path in folder.iterdir()) == ["DATA_CARD.md", "expectations.json", "recipe.yaml"]
     assert sorted(answer["files"]) == sorted(str(path) for path in folder.iterdir())
     assert answer["status"] == "completed"
 
@@ -83,7 +83,7 @@ def test_the_suite_is_about_validity_and_not_about_the_sample(made):
 
 def test_card_and_recipe_hold_no_value_of_a_row(made):
     _, folder = made
-    text = (folder / "README.md").read_text() + (folder / "recipe.yaml").read_text()
+    text = (folder / "DATA_CARD.md").read_text() + (folder / "recipe.yaml").read_text()
     for value in ("C0001", "C0299", "PT"):
         assert value not in text
 
@@ -94,7 +94,7 @@ def test_a_second_init_refuses_to_overwrite(made, evergreen, tmp_path: Path):
     words = ["init", tmp_path / "Wine Tasting 2024.csv", "--target", "verdict", "--out", folder, "--json"]
     ended = evergreen(*words)
     assert ended.exit_code == 2
-    assert "exists already" in ended.json["error"]["message"]
+    assert "is there already" in ended.json["error"]["message"]
     assert (folder / "recipe.yaml").read_bytes() == before
 
 
