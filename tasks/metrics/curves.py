@@ -11,11 +11,11 @@ def roc_points(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np
     """False and true positive rates at every threshold, from (0, 0) to (1, 1); `positive` bool [N], `scores` [N].
 
     Raises:
-        Undefined: all rows or none are positive.
+        Undefined: there are no rows, or all or none are positive.
     """
     hits, alarms = _running_counts(positive, scores)
-    if hits[-1] == 0 or alarms[-1] == 0:
-        raise Undefined("all rows or none are positive")
+    if len(hits) == 0 or hits[-1] == 0 or alarms[-1] == 0:
+        raise Undefined("there are no rows, or all or none are positive")
     return np.r_[0, alarms / alarms[-1]], np.r_[0, hits / hits[-1]]
 
 
