@@ -15,7 +15,7 @@ import pandas as pd
 from tasks.core.errors import RequestError
 from tasks.core.home import Home
 from tasks.core.names import parse_model
-from tasks.core.rows import content_hashes, hex_digits
+from tasks.core.rows import frame_hashes, hex_digits
 from tasks.serve import files
 from tasks.stores import packaged, registry
 from tasks.stores.journal import Journal, Predicted
@@ -127,6 +127,6 @@ def _scored(serving: Serving, frame: pd.DataFrame, source: Path, prefix: str, be
 
 def _entries(serving: Serving, frame: pd.DataFrame, scored: pd.DataFrame) -> Iterator[Predicted]:
     now = datetime.now(UTC).isoformat(timespec="microseconds")
-    hashes = hex_digits(content_hashes(frame, serving.columns))
+    hashes = hex_digits(frame_hashes(frame, serving.columns)[0])
     for identifier, row_sha, value in zip(scored["prediction_id"], hashes, scored["prediction"].tolist(), strict=True):
         yield Predicted(identifier, now, serving.name, serving.version, row_sha, value)

@@ -39,7 +39,7 @@ class Predicted:
     model: str
     version: str
     row_sha: str
-    """Hash of the row's feature values (`content_hashes` in tasks/core/rows.py), 32 hex digits."""
+    """Hash of the row's feature values (`frame_hashes` in tasks/core/rows.py), 32 hex digits."""
     prediction: Any
     """A class label or a number."""
 
