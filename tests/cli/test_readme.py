@@ -1,0 +1,129 @@
+"""The README: every command in it is run, in its order, and every make target and link in it exists."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = sorted(
+    path
+    for path in ROOT.glob("**/*.md")
+    if not {".venv", ".evergreen"} & set(path.relative_to(ROOT).parts) and "node_modules" not in path.parts
+)
+
+
+def code_blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    lines = [line for block in code_blocks("sh") for line in block.splitlines()]
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [command[1:] for command in words if command and command[0] == "evergreen"]
+
+
+def test_the_readme_shows_every_command_there_is():
+    from flows.cli import COMMANDS
+
+    assert {command[0] for command in commands()} == set(COMMANDS)
+
+
+def test_every_make_target_in_the_documents_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    for document in DOCUMENTS:
+        mentioned = set(re.findall(r"`make ([a-z-]+)", document.read_text()))
+        assert mentioned <= targets, f"{document.name} mentions {mentioned - targets}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_link_to_a_file_leads_somewhere(document: Path):
+    for target in re.findall(r"\]\(([^)#\s]+)\)", document.read_text()):
+        if "://" not in target:
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_recipe_in_the_readme_is_valid():
+    from tasks.core.recipe import Recipe
+
+    (text,) = code_blocks("yaml")
+    recipe = Recipe.model_validate_json(json.dumps(yaml.safe_load(text.replace("1.0e-3", "0.001"))))
+    assert recipe.name == "churn"
+
+
+def test_the_makefile_says_what_it_offers():
+    result = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
+    for target in ("install", "demo", "test", "test-full", "lint", "bench"):
+        assert re.search(rf"^{target}\s", result.stdout, flags=re.MULTILINE), target
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_command_in_the_readme_does_what_it_says(tmp_path: Path):
+    """In order, as processes, in a folder with the shipped recipes, a file to score and a file to describe."""
+    shutil.copytree(ROOT / "data", tmp_path / "data")
+    (tmp_path / "customers.csv").write_text(customers())
+    write_rows_to_score(tmp_path / "new.csv")
+    replacements: dict[str, str] = {}
+    for command in commands():
+        words = [replacements.get(word, word) for word in command]
+        answer = run(words, tmp_path)
+        if command[:2] == ["data", "list"]:
+            replacements["VERSION"] = answer["versions"][-1]["version"]
+    assert (tmp_path / "scored.csv").read_text().startswith("prediction_id,prediction,probability_")
+    assert (tmp_path / "customers" / "recipe.yaml").is_file()
+    assert (tmp_path / "data" / "digits" / "digits.dvc").is_file()
+    assert (tmp_path / "d" / "manifest.json").is_file()
+    kinds = [entry["kind"] for entry in run(["history", "digits"], tmp_path)["entries"]]
+    assert kinds.count("promote") == 2
+    assert kinds[-1] == "rollback"
+    assert load_as_a_consumer(tmp_path) == ["prediction", *[f"probability_{digit}" for digit in range(10)]]
+
+
+def run(words: list[str], folder: Path) -> dict:
+    result = subprocess.run(
+        [sys.executable, "-m", "flows.cli", *words, "--json"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert result.returncode == 0, f"evergreen {' '.join(words)}\n{result.stdout[-2000:]}\n{result.stderr[-3000:]}"
+    return json.loads(result.stdout)
+
+
+def customers() -> str:
+    lines = ["customer_id,age,visits,churned"]
+    lines += [
+        f"{number},{20 + number % 50},{number % 7},{'yes' if number % 50 > 25 else 'no'}" for number in range(300)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_rows_to_score(file: Path) -> None:
+    from sklearn.datasets import load_digits
+
+    rows = load_digits().data[:5]
+    header = ",".join(f"pixel_{row}_{column}" for row in range(8) for column in range(8))
+    file.write_text("\n".join([header, *(",".join(str(int(value)) for value in row) for row in rows)]) + "\n")
+
+
+def load_as_a_consumer(folder: Path) -> list[str]:
+    """The Python of the README, with this home's address and the rows that were scored."""
+    (text,) = code_blocks("python")
+    text = text.replace("/path/to", str(folder)).replace("(frame)", "(__import__('pandas').read_csv('new.csv'))")
+    text = text.replace("\nmodel.predict", "\nresult = model.predict") + "print('\\n'.join(result.columns))\n"
+    result = subprocess.run([sys.executable, "-c", text], cwd=folder, capture_output=True, text=True, timeout=200)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout.split()
