@@ -34,7 +34,8 @@ class Candidate:
     @property
     def newest(self) -> pd.Series:
         """Whether each row [N] belongs to the newest batch."""
-        return self.frame["batch"] == self.frame["batch"].max()
+        newest: pd.Series = self.frame["batch"] == self.frame["batch"].max()
+        return newest
 
     @property
     def labelled(self) -> pd.Series:
@@ -58,7 +59,7 @@ def candidate_of(frame: pd.DataFrame, data: Data, problem: Problem) -> Candidate
         RequestError: the recipe makes a feature of the target, the id or the time.
     """
     dtypes = {str(name): str(dtype) for name, dtype in frame.dtypes.items() if name not in ("row_id", "batch")}
-    present = {
+    present: dict[str, Feature] = {
         name: feature
         for name, feature in resolve(dtypes, data).items()
         if not isinstance(feature, DropFeature) and all(column in dtypes for column in columns_of({name: feature}))

@@ -18,11 +18,11 @@ def as_numbers(values: pd.Series) -> pd.Series:
 
 def is_empty(values: pd.Series) -> pd.Series:
     """Whether each cell [N] is missing or nothing but white space."""
-    empty = values.isna()
+    empty: pd.Series = values.isna().astype(bool)
     if pd.api.types.is_object_dtype(values.dtype) or pd.api.types.is_string_dtype(values.dtype):
         text = values.astype(object)
-        empty |= text.map(lambda value: isinstance(value, str) and not value.strip())
-    return empty.astype(bool)
+        empty = empty | text.map(lambda value: isinstance(value, str) and not value.strip()).astype(bool)
+    return empty
 
 
 def is_not_a_number(values: pd.Series) -> pd.Series:
@@ -34,7 +34,9 @@ def is_not_a_time(values: pd.Series) -> pd.Series:
     """Whether each cell [N] holds something that can be read neither as a number nor as a point in time."""
     if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_datetime64_any_dtype(values.dtype):
         return pd.Series(False, index=values.index)
-    return ~is_empty(values) & pd.to_datetime(values, errors="coerce", utc=True, format="mixed").isna()
+    times = pd.to_datetime(values, errors="coerce", utc=True, format="mixed")
+    unreadable: pd.Series = ~is_empty(values) & times.isna()
+    return unreadable
 
 
 def share_of_numbers(values: pd.Series) -> float:

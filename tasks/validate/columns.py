@@ -47,17 +47,12 @@ def look_at(values: pd.Series) -> Column:
     """Describe one column of a frame [N]."""
     name, empty = str(values.name), is_empty(values)
     filled = values[~empty]
-    facts = {
-        "name": name,
-        "dtype": str(values.dtype),
-        "distinct": int(filled.nunique()),
-        "gaps": int(empty.sum()),
-    }
+    distinct = int(filled.nunique())
     whole = not pd.api.types.is_float_dtype(values.dtype) or bool((as_numbers(filled) % 1 == 0).all())
-    own = len(filled) > 1 and facts["distinct"] == len(filled) and whole
-    role, why, bad = _role(filled, name, int(facts["distinct"]), len(values))
+    own = len(filled) > 1 and distinct == len(filled) and whole
+    role, why, bad = _role(filled, name, distinct, len(values))
     names_rows = own and not pd.api.types.is_bool_dtype(values.dtype)
-    return Column(**facts, role=role, why=why, bad=bad, names_rows=names_rows)  # type: ignore[arg-type]
+    return Column(name, str(values.dtype), role, why, distinct, int(empty.sum()), bad, names_rows)
 
 
 def words_of(name: str) -> list[str]:

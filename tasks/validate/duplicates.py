@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,7 @@ def gate(kept: Candidate, sides: pd.Series, maximum: float) -> Gate:
     repeated = groups.isin(groups[repeats])
     on_sides = sides[repeated].groupby(groups[repeated]).nunique()
     share = round(float(repeats.mean()), 6) if len(repeats) else 0.0
-    evidence = {
+    evidence: dict[str, Any] = {
         "rows": len(groups),
         "duplicates": int(repeats.sum()),
         "share": share,

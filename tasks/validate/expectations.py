@@ -134,7 +134,7 @@ def _read(path: Path) -> tuple[dict[str, Any], ...]:
                 remedy="Write it as an object with the keys type and kwargs.",
                 code="expectations",
             )
-    return tuple({**item, "kwargs": dict(item.get("kwargs", {}))} for item in listed)
+    return tuple(listed)
 
 
 def _build(path: Path, position: int, configuration: dict[str, Any]) -> Any:

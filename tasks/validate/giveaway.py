@@ -174,8 +174,7 @@ def _tells_quantity(values: pd.Series, quantity: Numbers, numeric: bool) -> bool
     both = np.isfinite(column) & np.isfinite(quantity)
     if both.sum() < max(MINIMUM_ROWS, len(column) / 2) or np.ptp(column[both]) == 0 or np.ptp(quantity[both]) == 0:
         return False
-    ranks = [pd.Series(part[both]).rank().to_numpy() for part in (column, quantity)]
-    return bool(abs(np.corrcoef(*ranks)[0, 1]) >= SURE_ORDER)
+    return abs(float(pd.Series(column[both]).corr(pd.Series(quantity[both]), method="spearman"))) >= SURE_ORDER
 
 
 def _label_means_explain(codes: npt.NDArray[np.intp], quantity: Numbers) -> bool:

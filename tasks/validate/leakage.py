@@ -11,6 +11,8 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from tasks.core.contracts import Gate
+from tasks.core.features import pixel_columns
+from tasks.core.recipe import ImageFeature, NumericFeature
 from tasks.validate.candidate import Candidate
 from tasks.validate.cells import as_numbers
 from tasks.validate.duplicates import repeats_are_natural
@@ -110,23 +112,34 @@ def _natural(points: npt.NDArray[np.float64], tolerance: float) -> bool:
 
 
 def coordinates(candidate: Candidate, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Rows as points [N, D] in which one unit is a column's spread, or another label."""
-    numeric = set(candidate.numeric)
-    columns = [_scaled(frame[name]) if name in numeric else _labels(frame[name]) for name in candidate.columns]
+    """Rows as points [N, D] in which one unit is a column's spread, or another label.
+
+    The pixels of an image share one spread: most of some pixels' values are noise around nothing.
+    """
+    columns: list[npt.NDArray[np.float64]] = []
+    for name, feature in candidate.features.items():
+        if isinstance(feature, ImageFeature):
+            pixels = [as_numbers(frame[column]).to_numpy() for column in pixel_columns(name, feature)]
+            spread = _spread(np.concatenate(pixels))
+            columns += [_scaled(values, spread) for values in pixels]
+        elif isinstance(feature, NumericFeature):
+            numbers = as_numbers(frame[name]).to_numpy()
+            columns.append(_scaled(numbers, _spread(numbers)))
+        else:
+            columns.append(_labels(frame[name]))
     varied = [column for column in columns if len(column) and np.ptp(column) > 0]
     return np.stack(varied, axis=1) if varied else np.empty((len(frame), 0))
 
 
-def _scaled(values: pd.Series) -> npt.NDArray[np.float64]:
-    numbers = as_numbers(values).to_numpy()
-    finite = numbers[np.isfinite(numbers)]
-    spread = _spread(finite)
-    centre = float(np.median(finite)) if len(finite) else 0.0
-    return np.where(np.isfinite(numbers), (numbers - centre) / spread, GAP)
+def _scaled(numbers: npt.NDArray[np.float64], spread: float) -> npt.NDArray[np.float64]:
+    finite = np.isfinite(numbers)
+    centre = float(np.median(numbers[finite])) if finite.any() else 0.0
+    return np.where(finite, (numbers - centre) / spread, GAP)
 
 
-def _spread(values: npt.NDArray[np.float64]) -> float:
+def _spread(numbers: npt.NDArray[np.float64]) -> float:
     """Distance between the quartiles, which no outlier can stretch; never 0."""
+    values = numbers[np.isfinite(numbers)]
     if not len(values):
         return 1.0
     others = values[values != np.median(values)]

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from tasks.validate.infer import Inference
 
 LISTED = 8
-IMBALANCE = 0.1
-"""Share of the smallest of two classes below which accuracy says little."""
 
 
 def notes_of(found: Inference, giveaways: Sequence[Giveaway], rare: Sequence[Any]) -> list[str]:
@@ -42,7 +40,7 @@ def _roles(found: Inference) -> Iterator[str]:
     if found.time is not None and found.split == "time":
         yield f"Rows are ordered by '{found.time}' and the newest are held out."
     elif found.time is not None:
-        yield f"Rows are ordered by '{found.time}'; the split is random (data.split: {{kind: time}} holds out the newest)."
+        yield f"Rows are ordered by '{found.time}'; the split is random, {{kind: time}} would hold out the newest."
 
 
 def _left_out(found: Inference) -> Iterator[str]:
@@ -64,10 +62,13 @@ def _quarantined(found: Inference, rare: Sequence[Any]) -> Iterator[str]:
             yield f"'{column.name}' is taken as numbers; {column.bad} rows with something else in it go to quarantine."
     if rare:
         shown = ", ".join(f"'{label}'" for label in rare[:LISTED])
-        yield f"Too few rows to learn from: {shown}; rows of {'this class' if len(rare) == 1 else 'these classes'} go to "\
+        yield (
+            f"Too few rows to learn from: {shown}; rows of {'this class' if len(rare) == 1 else 'these classes'} go to "
             "quarantine by the expectation suite."
+        )
     if found.set_aside > 0:
-        yield f"Now {found.set_aside:.1%} of the rows would be quarantined; gates.max_quarantined is {found.max_quarantined:g}."
+        limit = f"gates.max_quarantined is {found.max_quarantined:g}"
+        yield f"Now {found.set_aside:.1%} of the rows would be quarantined; {limit}."
 
 
 def _warnings(found: Inference) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -61,7 +62,7 @@ def gate(
     """
     bad = newest.index.isin(list(reasons))
     shares = {"all": _share(bad), "newest_batch": _share(bad[newest.to_numpy()])}
-    evidence = {
+    evidence: dict[str, Any] = {
         "rows": len(newest),
         "quarantined": int(bad.sum()),
         "share": shares["all"],

@@ -19,7 +19,7 @@ from tasks.validate.infer import Inference, candidate, recipe_of
 from tasks.validate.suite import first_suite
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[ .-][A-Za-z0-9_]+)*\Z")
-NOT_TEXT = frozenset("true false yes no on off null none y n nan inf".split())
+NOT_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "null", "none", "y", "n", "nan", "inf"})
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def recipe_text(values: dict[str, Any], found: Inference) -> str:
     data, gates = values["data"], values["gates"]
     why = {column.name: column.why for column in found.columns}
     lines = [
-        f"# How '{_one_line(found.target)}' is learned. Defaults are left out: `evergreen check --resolved` prints them.",
+        f"# How '{_one_line(found.target)}' is learned.",
+        "# What is not said here has a default; `evergreen check --resolved` prints them all.",
         f"name: {values['name']}",
         f"problem: {values['problem']}",
         "",
@@ -117,7 +118,8 @@ def _gates(gates: dict[str, Any], found: Inference) -> Iterator[str]:
     yield f"  # thresholds: {{{metric}: ...}} would set a bound on the test rows."
     yield "  promotion:"
     yield "    # A model retrained on newer data replaces the champion if it is shown to be worse by less than this"
-    yield f"    # ({'as a share of its error' if metric == 'rmse' else 'in accuracy'}); about what the test rows can tell apart."
+    unit = "as a share of its error" if metric == "rmse" else "in accuracy"
+    yield f"    # ({unit}); about what the test rows can tell apart."
     yield f"    margin: {gates['promotion']['margin']}"
 
 
@@ -143,5 +145,3 @@ def _escaped(sign: str) -> str:
 def _one_line(text: str) -> str:
     """What may stand in a comment."""
     return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
-
-

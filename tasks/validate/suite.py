@@ -17,15 +17,17 @@ from tasks.core.recipe import CategoricalFeature, Data, Feature, NumericFeature,
 from tasks.validate.cells import as_numbers, is_empty
 from tasks.validate.columns import words_of
 
-NON_NEGATIVE = frozenset(
-    "age ages area areas count counts distance duration height heights income length lengths mass price prices "
-    "quantity radius salary size sizes thickness volume weight weights width widths".split()
-)
+_SIZES = """
+age ages area areas count counts distance duration height heights income length lengths mass price prices quantity
+radius salary size sizes thickness volume weight weights width widths
+"""
+_DIFFERENCES = """
+balance change delta diff difference error growth index log loss offset position profit relative residual return
+scaled score standardised standardized trend z zscore
+"""
+NON_NEGATIVE = frozenset(_SIZES.split())
 """Words for what cannot be negative."""
-SIGNED = frozenset(
-    "balance change delta diff difference error growth index log loss offset position profit relative residual "
-    "return scaled score standardized standardised trend z zscore".split()
-)
+SIGNED = frozenset(_DIFFERENCES.split())
 """Words that make a signed number of it: a change in price may be negative."""
 DEGREES = {"latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0)}
 FLAG_ROWS = 100

@@ -75,7 +75,7 @@ def _not_classes(target: pd.Series) -> str:
         return f"The target '{target.name}' has a single class, so there is nothing to tell apart."
     numbers = as_numbers(target)
     fractions = bool(numbers.notna().all()) and bool((numbers % 1 != 0).any())
-    if fractions and distinct > FEW_CLASSES or distinct > len(target) / 2 and bool(numbers.notna().all()):
+    if (fractions and distinct > FEW_CLASSES) or (distinct > len(target) / 2 and bool(numbers.notna().all())):
         return (
             f"The target '{target.name}' has {distinct} different numbers in {len(target)} rows: "
             "that is a quantity, so set problem: regression."

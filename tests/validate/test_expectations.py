@@ -158,7 +158,7 @@ def test_a_broken_suite_is_one_sentence_naming_file_and_expectation(tmp_path: Pa
 
 
 def test_a_missing_suite_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="absent.json cannot be read: No such file"):
+    with pytest.raises(RequestError, match=r"absent\.json cannot be read: No such file"):
         load_suite(tmp_path / "absent.json")
 
 

@@ -54,7 +54,9 @@ def test_clean_real_data_do_not_leak(name: str, problem: str, with_id: bool) -> 
 
 
 def test_the_hourly_bikes_name_casual_and_registered(shared_data: Path) -> None:
-    rows = candidate(pd.read_csv(shared_data / "bike_sharing" / "hour.csv"), "regression", "cnt", id="instant", time="dteday")
+    rows = candidate(
+        pd.read_csv(shared_data / "bike_sharing" / "hour.csv"), "regression", "cnt", id="instant", time="dteday"
+    )
     gate = leak(rows)
     assert gate.state == "failed"
     assert gate.evidence["columns"] == ["casual", "registered"]
@@ -95,7 +97,8 @@ def test_planted_duplicates_are_counted_and_stand_on_one_side() -> None:
 def test_near_duplicates_of_images_are_found() -> None:
     frame = datasets.load_digits(as_frame=True).frame
     copies = frame.head(200) + np.r_[np.full(64, 1e-3), 0]
-    rows = candidate(pd.concat([frame, copies], ignore_index=True), "classification")
+    image = {"pixel": {"kind": "image", "size": [8, 8]}}
+    rows = candidate(pd.concat([frame, copies], ignore_index=True), "classification", features=image)
     gate = leak(rows)
     assert gate.state == "failed" and gate.evidence["test_rows_overlapping"] > 20
     assert repeats(rows).evidence["duplicates"] == 0
