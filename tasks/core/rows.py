@@ -126,7 +126,7 @@ def hex_digits(lanes: Lanes) -> list[str]:
 
 def _numbered(frame: pd.DataFrame, identity: Identity, known: pd.DataFrame | None) -> npt.NDArray[np.object_]:
     """`<hash>-<occurrence>` for rows known by their features."""
-    columns = sorted({*frame.columns, *(() if known is None else known.columns)} - {"row_id", "batch"})
+    columns = sorted({*frame.columns} - {"row_id", "batch"})
     by_features, everything = frame_hashes(frame, identity.columns, columns)
     source = pd.DataFrame({"key": hex_digits(by_features), "content": everything[0]})
     numbers = _occurrences(source, _known_occurrences(known, columns))

@@ -81,6 +81,22 @@ def test_rows_that_disappear_from_the_source_stay(life: Life) -> None:
     assert life.version(ingested).version == first.version
 
 
+def test_a_column_that_disappears_from_the_source_takes_nothing_away(life: Life) -> None:
+    first = life.run(FIRST)
+    assert life.version(life.ingest("key,a\n1,10\n2,20\n")).version == first.version
+    ingested = life.ingest("key,a\n4,1\n2,99\n1,10\n")
+    assert (ingested.new_rows, ingested.superseded) == (1, 1) and "y" not in ingested.columns
+    rows = life.rows(life.version(ingested)).set_index("key").sort_index()
+    assert rows["a"].tolist()[:2] == [10, 99] and rows["y"].tolist()[:3] == [1, 0, 1] and rows["y"].isna()[4]
+
+
+def test_a_column_that_appears_edits_every_row_that_has_it(life: Life) -> None:
+    life.run(FIRST)
+    ingested = life.ingest("key,a,y,b\n1,10,1,x\n2,20,0,\n3,,1,\n")
+    assert (ingested.new_rows, ingested.superseded) == (0, 1)
+    assert life.rows(life.version(ingested)).set_index("key")["b"].to_dict()[1] == "x"
+
+
 def test_nothing_new_gives_the_same_version_whatever_the_order_of_the_rows(life: Life) -> None:
     first = life.run(FIRST)
     ingested = life.ingest("y,a,key\n1,,3\n0,20.0,2\n1,10,1\n")
