@@ -54,7 +54,7 @@ class Case:
     setting: Setting
     metric: str
     margin: float
-    """Least margin (rounded up) at which an equal model is promoted 80 times in 100; found by --find."""
+    """What an equal model passes at least 80 times in 100: the recipe's, or the least such margin (by --find)."""
     gain: float
     """Least true gain (rounded up) that `superior` promotes 80 times in 100; found by --find."""
 
@@ -90,22 +90,22 @@ class Row:
 
 
 CASES = (
-    Case(DIGITS, "accuracy", 0.024, 0.033),
+    Case(DIGITS, "accuracy", 0.03, 0.033),
     Case(DIGITS, "f1_macro", 0.024, 0.033),
     Case(DIGITS, "precision_macro", 0.024, 0.033),
     Case(DIGITS, "recall_macro", 0.024, 0.033),
-    Case(DIGITS, "roc_auc", 0.02, 0.01),
-    Case(DIGITS, "log_loss", 1.2, 0.5),
-    Case(CANCER, "accuracy", 0.06, 0.02),
-    Case(CANCER, "f1_macro", 0.06, 0.02),
-    Case(CANCER, "precision_macro", 0.06, 0.02),
-    Case(CANCER, "recall_macro", 0.08, 0.02),
-    Case(CANCER, "roc_auc", 0.12, 0.01),
+    Case(DIGITS, "roc_auc", 0.014, 0.02),
+    Case(DIGITS, "log_loss", 1.3, 0.6),
+    Case(CANCER, "accuracy", 0.07, 0.083),
+    Case(CANCER, "f1_macro", 0.066, 0.084),
+    Case(CANCER, "precision_macro", 0.066, 0.084),
+    Case(CANCER, "recall_macro", 0.066, 0.084),
+    Case(CANCER, "roc_auc", 0.11, 0.14),
     Case(CANCER, "log_loss", 1.0, 0.5),
     Case(replace(CANCER, name="breast_cancer, all rows", counts=(212, 357)), "log_loss", 0.5, 0.3),
-    Case(DIABETES, "rmse", 0.2, 0.05),
-    Case(DIABETES, "mae", 0.2, 0.05),
-    Case(DIABETES, "r2", 0.2, 0.05),
+    Case(DIABETES, "rmse", 0.2, 0.25),
+    Case(DIABETES, "mae", 0.22, 0.27),
+    Case(DIABETES, "r2", 0.22, 0.27),
 )
 
 
@@ -157,10 +157,8 @@ def measure(case: Case, rule: str, draws: int, seed: int = 0) -> Row:
     """Count wrong promotions in every world, and the power in the worst."""
     losing, winning = (case.margin, 0.0) if rule == "non_inferior" else (0.0, -case.gain)
     wrong = {name: promotions(case, rule, losing, case.margin, name, draws, seed) for name in worlds(case, losing)}
-    right = {
-        name: promotions(case, rule, winning, case.margin, name, draws, seed + 1) for name in worlds(case, winning)
-    }
-    worst, least = max(wrong, key=lambda name: wrong[name]), min(right.values())
+    least = min(promotions(case, rule, winning, case.margin, name, draws, seed + 1) for name in worlds(case, winning))
+    worst = max(wrong, key=lambda name: wrong[name])
     return Row(
         data=case.setting.name,
         metric=case.metric,
@@ -224,9 +222,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seconds = time.perf_counter() - started
     body: dict[str, Any] = {"benchmark": "verdict", "seconds": round(seconds, 1), "load": os.getloadavg()[0]}
     body["rows"] = [asdict(row) | {"green": row.green} for row in rows]
-    print(
-        json.dumps(body) if options.json else f"{table(rows)}\n{draws} draws per cell, {seconds:.0f} s", file=sys.stdout
-    )
+    text = f"{table(rows)}\n{draws} draws per cell, {seconds:.0f} s, load {body['load']:.1f}"
+    print(json.dumps(body) if options.json else text)
     return 0 if all(row.green for row in rows) else 1
 
 
