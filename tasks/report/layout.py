@@ -32,9 +32,9 @@ a { color: var(--c0); }
 .numbers dd { margin: 0; font-size: 1.55rem; font-weight: 650; line-height: 1.25; overflow-wrap: anywhere; }
 .numbers dd.more { font-size: .85rem; font-weight: 400; color: var(--soft); line-height: 1.4; }
 .scroll { overflow-x: auto; margin: .8rem 0 1.2rem; }
-table { border-collapse: collapse; font-size: .92rem; min-width: 24rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-size: .9rem; min-width: 24rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding: 0 0 .4rem; }
-th, td { padding: .38rem .8rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th, td { padding: .38rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th { border-bottom: 2px solid var(--line); color: var(--soft); font-weight: 600; white-space: nowrap; }
 td.number, th.number { text-align: right; white-space: nowrap; } td { overflow-wrap: break-word; max-width: 34rem; }
 td:not(.number):last-child { min-width: 12rem; }
