@@ -51,7 +51,6 @@ LIFE_CYCLE: dict[str, Stage] = {
 HEAVY = {
     "validate": ("pandas", "great_expectations"),
     "version": ("dvc.repo",),
-    "explore": ("matplotlib.figure",),
     "train": ("torch", "mlflow"),
     "evaluate": ("sklearn.metrics",),
     "package": ("mlflow.pyfunc",),

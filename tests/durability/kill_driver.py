@@ -1,19 +1,24 @@
 """Runs one recipe again and again in forked children and kills each at another side effect.
 
-    python kill_driver.py RECIPE_FOLDER WORK_FOLDER [FIRST LAST]
+    python kill_driver.py RECIPE_FOLDER WORK_FOLDER [--part K/N] [--only TEXT]
 
 A side effect is a file opened for writing, renamed, linked or removed inside the home, or a commit to a
-database. Its site is the line of this project that caused it, so that a model of forty files is one site
-and not forty. For every site one child is killed just before its first effect and another just after its
-last (that is, before whatever comes next). Each time the same command then runs again, undisturbed.
+database. Its site is the line of this project that caused it and the part of the home it touches, so
+that a model of forty files is one site and not forty, and each stage's result is one of its own. For
+every site one child is killed just before its first effect and another just after its last (that is,
+before whatever comes next). Each time the same command then runs again, undisturbed. `--part` shares the
+points out among N processes; `--only` keeps those whose name contains TEXT.
 
 Prints one JSON object per line: the uninterrupted run first, then one per kill.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import re
+import shutil
 import signal
 import sqlite3
 import sys
@@ -32,6 +37,7 @@ from tasks.core.home import Home, open_home  # noqa: E402
 from tasks.core.load import load_recipe  # noqa: E402
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+HASH = re.compile(r".*([0-9a-f]{12,}|\.tmp).*")
 OURS = (str(ROOT / "tasks"), str(ROOT / "flows"))
 
 
@@ -82,7 +88,8 @@ class Effects:
         else:
             return
         if path.startswith(self._folder) and "__pycache__" not in path:
-            self._happens(event)
+            inside = Path(path).relative_to(self._folder).parts[:3]
+            self._happens(f"{event} {'/'.join(part for part in inside if not HASH.fullmatch(part))}")
 
     def _happens(self, what: str) -> None:
         self._busy = True
@@ -201,27 +208,35 @@ def kill_points(sites: list[str]) -> dict[int, str]:
     return dict(sorted(points.items()))
 
 
-def main(recipe: Path, work: Path, first: int, last: int | None) -> None:
+def main(recipe: Path, work: Path, part: str, only: str) -> None:
     """Count, then kill at each point and run again."""
     training.PrefectApi = NoServer  # type: ignore[assignment,misc]
     training._in_prefect = plainly
     for modules in training.HEAVY.values():
         for module in modules:
             __import__(module)
-    report = work / "report.json"
-    assert child(recipe, work / "whole", None, report) == 0
+    mine, parts = (int(value) for value in part.split("/"))
+    whole_home = work / f"whole{mine}"
+    report = work / f"report{mine}.json"
+    assert child(recipe, whole_home, None, report) == 0
     whole = json.loads(report.read_text())
-    points = kill_points(whole["sites"])
-    print(json.dumps({"status": whole["status"], "points": len(points), **state(work / "whole")}), flush=True)
-    for number, what in list(points.items())[first:last]:
+    points = {number: what for number, what in kill_points(whole["sites"]).items() if only in what}
+    print(json.dumps({"status": whole["status"], "points": len(points), **state(whole_home)}), flush=True)
+    for number, what in list(points.items())[mine::parts]:
         home = work / f"home{number}"
         killed = child(recipe, home, number, report)
         again = child(recipe, home, None, report)
         status = json.loads(report.read_text())["status"] if again == 0 else "crashed"
         line = {"kill": what, "killed": killed == -signal.SIGKILL, "again": status, **state(home)}
         print(json.dumps(line), flush=True)
+        shutil.rmtree(home)
 
 
 if __name__ == "__main__":
-    bounds = [int(value) for value in sys.argv[3:5]]
-    main(Path(sys.argv[1]), Path(sys.argv[2]), bounds[0] if bounds else 0, bounds[1] if len(bounds) > 1 else None)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--part", default="0/1")
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    main(options.recipe, options.work, options.part, options.only)
