@@ -29,7 +29,10 @@ def make_candidate(context: Context) -> Ingested:
     data = context.recipe.data
     lenient = "readable" in context.disabled
     text = (data.id,) if data.id is not None else ()
+    bytes_read = fingerprint(data.reader, context.recipe_folder)
     source = read(data.reader, context.recipe_folder, text=text, lenient=lenient)
+    if fingerprint(data.reader, context.recipe_folder) != bytes_read:
+        unreadable("The source of data.reader changed while it was read.", field="data.reader")
     if data.id is not None and data.id not in source.columns:
         unreadable(f"The source has no column '{data.id}', which data.id names.", field="data.id", column=data.id)
     parent, identity = _parent(context, source)
@@ -44,7 +47,7 @@ def make_candidate(context: Context) -> Ingested:
         recipe=context.recipe.name,
         ingest_key=context.key,
         parent=parent[0] if parent else None,
-        source=fingerprint(data.reader, context.recipe_folder),
+        source=bytes_read,
         manifest=manifest,
     )
     return Ingested(

@@ -12,6 +12,7 @@ import pytest
 from tasks.core.contracts import Ingested, from_json, to_json
 from tasks.core.errors import GateStopped, ServiceError
 from tasks.core.home import Home
+from tasks.core.recipe import Custom
 from tasks.stores import datasets
 from tests.stores.dataset_life import FIRST, Life, tree
 
@@ -164,6 +165,21 @@ def test_a_missing_id_column_fails_readable_naming_the_field(life: Life) -> None
     with pytest.raises(GateStopped, match=r"no column 'key', which data\.id names") as caught:
         life.ingest("a,y\n1,2\n")
     assert caught.value.gates[0].name == "readable" and caught.value.exit_code == 3
+
+
+def test_a_source_that_changes_while_it_is_read_fails_readable(life: Life) -> None:
+    (life.folder / "recipe.py").write_text(
+        "import pandas as pd\n"
+        "def load(file):\n"
+        "    frame = pd.read_csv(file)\n"
+        "    open(file, 'a').write('9,9,9\\n')\n"
+        "    return frame\n"
+    )
+    reader = Custom(kind="custom", ref="recipe.py:load", args={"file": "in.csv"})
+    data = life.recipe.data.model_copy(update={"reader": reader})
+    life.recipe = life.recipe.model_copy(update={"data": data})
+    with pytest.raises(GateStopped, match="changed while it was read"):
+        life.ingest(FIRST)
 
 
 def test_a_missing_target_or_no_rows_at_all_are_left_to_later_gates(life: Life) -> None:
