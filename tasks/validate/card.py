@@ -53,7 +53,7 @@ def _row(column: Column, found: Inference) -> str:
         used = "id"
     elif column.name == found.time:
         used = "time"
-    elif column.role in ("drop", "time"):
+    elif column.role == "drop":
         used = f"left out: {column.why}"
     else:
         used = column.role

@@ -11,7 +11,7 @@ def as_numbers(values: pd.Series) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(values.dtype) or pd.api.types.is_timedelta64_dtype(values.dtype):
         return pd.Series(np.nan, index=values.index, dtype=np.float64)
     if pd.api.types.is_numeric_dtype(values.dtype):
-        return values.astype("Float64").astype(np.float64) if values.isna().any() else values.astype(np.float64)
+        return pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), index=values.index)
     numbers = pd.to_numeric(values.astype(object), errors="coerce")
     return numbers.astype(np.float64)
 
@@ -27,7 +27,9 @@ def is_empty(values: pd.Series) -> pd.Series:
 
 def is_not_a_number(values: pd.Series) -> pd.Series:
     """Whether each cell [N] holds something, and that is no finite number."""
-    return ~is_empty(values) & ~np.isfinite(as_numbers(values))
+    finite = pd.Series(np.isfinite(as_numbers(values).to_numpy()), index=values.index)
+    refused: pd.Series = ~is_empty(values) & ~finite
+    return refused
 
 
 def is_not_a_time(values: pd.Series) -> pd.Series:

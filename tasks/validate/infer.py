@@ -69,7 +69,7 @@ class Inference:
         for column in self.columns:
             if column.name in (self.target, self.id, self.time):
                 continue
-            if column.role in ("drop", "time"):
+            if column.role == "drop":
                 chosen[column.name] = DROP
             elif column.role == "numeric" and not pd.api.types.is_numeric_dtype(column.dtype):
                 chosen[column.name] = NUMERIC
@@ -88,12 +88,13 @@ def infer(frame: pd.DataFrame, target: str) -> Inference:
     columns = [look_at(frame[name]) for name in frame.columns if name != target]
     identifier = _id_of(columns, frame)
     columns = [_named_row(column, identifier) for column in columns]
+    time = _time_of(columns, len(frame))
     found = Inference(
         target=target,
         problem=problem,
         id=identifier,
-        time=_time_of(columns, len(frame)),
-        columns=tuple(_within_budget(columns, frame)),
+        time=time,
+        columns=tuple(_other_times_left_out(item, time) for item in _within_budget(columns, frame)),
         rows=len(frame),
         labelled=int((~is_empty(frame[target])).sum()),
     )
@@ -171,6 +172,10 @@ def _named_row(column: Column, identifier: str | None) -> Column:
 def _time_of(columns: list[Column], rows: int) -> str | None:
     times = [item for item in columns if item.role == "time" and item.gaps + item.bad <= TIME_GAPS * rows]
     return times[0].name if times else None
+
+
+def _other_times_left_out(column: Column, time: str | None) -> Column:
+    return replace(column, role="drop") if column.role == "time" and column.name != time else column
 
 
 def _within_budget(columns: list[Column], frame: pd.DataFrame) -> list[Column]:

@@ -48,7 +48,7 @@ def _left_out(found: Inference) -> Iterator[str]:
     for column in found.columns:
         if column.name in (found.id, found.time) or column.why == "it gives the target away":
             continue
-        if column.role in ("drop", "time"):
+        if column.role == "drop":
             reasons.setdefault(column.why, []).append(column.name)
     for why, names in reasons.items():
         shown = ", ".join(f"'{name}'" for name in names[:LISTED])

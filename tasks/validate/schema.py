@@ -83,7 +83,7 @@ def _missing(candidate: Candidate) -> dict[str, str]:
         wanted = () if isinstance(feature, DropFeature) else columns_of({name: feature})
         absent = [column for column in wanted if column not in present]
         if isinstance(feature, ImageFeature) and absent:
-            missing[absent[0]] = f"data.features.{name}, {len(absent)} of {len(wanted)} pixel columns are"
+            missing[absent[0]] = f"data.features.{name}, {len(absent)} of {len(wanted)} pixel columns"
         missing |= {column: f"data.features.{name}" for column in absent if column not in missing and len(absent) == 1}
     return missing
 
