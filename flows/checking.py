@@ -54,7 +54,7 @@ def check(loaded: LoadedRecipe, tell: Callable[[str], None] = lambda text: None)
         parts = _try_parts(loaded, home, outputs)
         ingested = outputs.get("ingest")
         features = resolve(ingested.columns, loaded.recipe.data) if ingested else {}
-        kinds = {name: feature.kind for name, feature in features.items()}
+        kinds: dict[str, str] = {name: feature.kind for name, feature in features.items()}
         return Checked(ingested.rows if ingested else 0, kinds, execution.gates, parts)
 
 

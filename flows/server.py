@@ -70,7 +70,7 @@ class PrefectApi:
         command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
         command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"]
         with (self._home.prefect / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, fixed arguments
+            self._process = subprocess.Popen(
                 command,
                 env={**_server_environment(self._home), "PREFECT_SERVER_UI_ENABLED": "false"},
                 stdout=log,

@@ -115,4 +115,4 @@ def as_task(declared: Stage, work: Callable[[], Done]) -> Callable[[], Any]:
             return Completed(name="Cached", message=done.why or "nothing it depends on has changed")
         return Completed(message=done.why)
 
-    return perform
+    return cast("Callable[[], Any]", perform)

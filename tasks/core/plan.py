@@ -39,15 +39,33 @@ CAUSES: tuple[Cause, ...] = Cause.__args__  # type: ignore[attr-defined]
 class Declared(Protocol):
     """What the plan needs to know of a stage; `tasks.stage.Stage` is one."""
 
-    name: str
-    function: Any
-    inputs: tuple[str, ...]
-    reads: tuple[str, ...]
-    libraries: tuple[str, ...]
-    uses_device: bool
+    @property
+    def name(self) -> str:
+        """Its name in the life cycle."""
 
     @property
-    def file(self) -> Path: ...
+    def function(self) -> Any:
+        """What does the work."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Earlier stages whose results it takes."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Dotted recipe fields it depends on."""
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Distributions whose versions can change its result."""
+
+    @property
+    def uses_device(self) -> bool:
+        """Whether a GPU in place of a CPU can change its result."""
+
+    @property
+    def file(self) -> Path:
+        """Root of its import closure."""
 
 
 @dataclass(frozen=True)
