@@ -1,11 +1,9 @@
-"""What is told about a running training: a bar for a person, a share for the flow, rows for the tracking store."""
+"""What is told about a running training: a share and a line for people, rows for the tracking store."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tasks.train.checkpoints import Progress
@@ -13,11 +11,15 @@ from tasks.train.checkpoints import Progress
 Row = dict[str, Any]
 
 
-def announce(epochs: int, tell: Callable[[float, str], None]) -> Callable[[Progress], None]:
-    """Tell share and one line of text after each epoch."""
+def announce(epochs: int, tell: Callable[[float, str], None], every: float = 0.5) -> Callable[[Progress], None]:
+    """Tell share and one line of text: after the first epoch, the last, and between them every `every` seconds."""
+    told: list[float] = []
 
     def after_epoch(progress: Progress) -> None:
-        tell(1.0 if progress.stopped else progress.epoch / epochs, line(progress))
+        now = time.monotonic()
+        if progress.stopped or not told or now - told[-1] >= every:
+            tell(1.0 if progress.stopped else progress.epoch / epochs, line(progress))
+            told.append(now)
 
     return after_epoch
 
@@ -57,22 +59,6 @@ class HistoryLog:
             self._log(rows)
         self._handed = len(progress.history)
         self._last = time.monotonic()
-
-
-@contextlib.contextmanager
-def bar(epochs: int) -> Iterator[Callable[[Progress], None]]:
-    """A live progress bar on stderr; nothing at all where stderr is not a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda progress: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Bar(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("training", total=epochs)
-        yield lambda progress: shown.update(task, completed=progress.epoch, description=line(progress))
 
 
 def _shown(value: float | None) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import torch
 
 from tasks.core.errors import RequestError
+
+SMALL_STEP = 16 * 2**20
+"""Bytes of activations below which a training step is computed by one thread."""
 
 _CGROUP = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
 
@@ -32,6 +37,27 @@ def autocast_type(precision: Literal["auto", "float32", "bfloat16"], device: tor
     if precision == "auto":
         return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else None
     return torch.bfloat16 if precision == "bfloat16" else None
+
+
+@contextlib.contextmanager
+def threads_for(device: torch.device, step_bytes: int) -> Iterator[None]:
+    """One CPU thread while small steps are computed; the number torch has, otherwise.
+
+    On a busy machine the threads of a small step spend their time waiting for each other: with two of them
+    on two shared cores a step of a 30-64-2 network took 2.5 to 10 ms, and 0.35 ms with one (measured). The
+    choice depends on the step alone, so that a resumed training adds up in the same order.
+
+    Args:
+        device: Where is computed; a GPU's steps do not depend on these threads.
+        step_bytes: Memory of the activations of one step.
+    """
+    before = torch.get_num_threads()
+    if device.type == "cpu" and step_bytes < SMALL_STEP:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def free_bytes(device: torch.device) -> int:

@@ -11,6 +11,7 @@ from tasks.core.recipe import Model, Problem, Training
 from tasks.core.seeds import seed_everything
 from tasks.train import batches, device, networks
 from tasks.train.loop import Job
+from tasks.train.memory import need
 from tasks.train.preflight import Probe, fits_in_memory, run_gates
 
 SAMPLE = 2048
@@ -55,7 +56,9 @@ def preflight(
     memory = fits_in_memory(probe)
     if not memory.blocks:
         networks.check_outputs(probe.make(), model, *shape, rows=min(probe.batch_size, 2))
-    return Preflighted(run_gates(probe, memory), int(memory.evidence["parameters"]))
+    step = need(probe.make, prepared.input_shape, probe.batch_size, training.optimizer.kind)
+    with device.threads_for(place, step.activations):
+        return Preflighted(run_gates(probe, memory), step.parameters)
 
 
 def job(
@@ -75,6 +78,12 @@ def job(
         RequestError: the network cannot be built, or the device is not there.
     """
     place = device.choose(training.device)
+    step = need(
+        lambda: networks.make(model, prepared.input_shape, prepared.output_size, recipe_folder),
+        prepared.input_shape,
+        min(training.batch_size, prepared.rows["train"]),
+        training.optimizer.kind,
+    )
     seed_everything(training.seed)
     network = networks.make(model, prepared.input_shape, prepared.output_size, recipe_folder)
     return Job(
@@ -85,4 +94,5 @@ def job(
         output_size=prepared.output_size,
         training=training,
         folder=work,
+        step_bytes=step.activations,
     )

@@ -24,7 +24,7 @@ from tasks.optim import losses, optimizers, schedules
 from tasks.train import checkpoints
 from tasks.train.batches import Rows, batches, bounds, shuffled
 from tasks.train.checkpoints import Progress, Weights
-from tasks.train.device import autocast_type
+from tasks.train.device import autocast_type, threads_for
 
 Callback = Callable[[Progress], None]
 """Called after each epoch; `progress.history[-1]` is the epoch's row."""
@@ -43,6 +43,8 @@ class Job:
     training: Training
     folder: Path
     """Checkpoints, weights and history go here."""
+    step_bytes: int = 0
+    """Memory of the activations of one step; decides by how many threads it is computed."""
     checkpoint_seconds: float = 1.0
     """Least time between two checkpoints: a crash costs at most this and an epoch."""
 
@@ -66,6 +68,11 @@ class _Parts:
 
 def fit(job: Job, callbacks: Sequence[Callback] = ()) -> Fitted:
     """Train, or continue a training that was interrupted, and write the best weights and the history."""
+    with threads_for(job.train.device, job.step_bytes):
+        return _fit(job, callbacks)
+
+
+def _fit(job: Job, callbacks: Sequence[Callback]) -> Fitted:
     optimizer = optimizers.build(job.network.parameters(), job.training.optimizer, job.train.device)
     progress, best = checkpoints.restore(job.folder, job.network, optimizer) or (Progress(), {})
     parts = _parts(job, optimizer, progress)
@@ -126,7 +133,7 @@ def _train(job: Job, parts: _Parts, epoch: int) -> tuple[float, bool]:
         with precision(job):
             outputs = job.network(inputs)
         loss = parts.loss(outputs.float(), targets)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if job.training.gradient_clip is not None:
             nn.utils.clip_grad_norm_(job.network.parameters(), job.training.gradient_clip)
         parts.optimizer.step()

@@ -131,7 +131,7 @@ def gradients_flow(probe: Probe) -> Gate:
         names = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
         for inputs, targets in _gradient_batches(probe):
             network.zero_grad()
-            loss(network(inputs).float(), targets).backward()  # type: ignore[no-untyped-call]
+            loss(network(inputs).float(), targets).backward()
             for name, parameter in network.named_parameters():
                 if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
                     broken.add(name)
@@ -209,7 +209,7 @@ def _learn_by_heart(
     for step in range(_STEPS):
         optimizer.zero_grad()
         value = loss(network(inputs).float(), targets)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         optimizer.step()
         if step % 10 == 9:  # reading the loss makes the device wait
             lowest = min(lowest, float(value.detach()))

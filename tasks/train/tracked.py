@@ -55,7 +55,6 @@ def parameters(recipe: Recipe) -> dict[str, Any]:
 def _train(job: Job, context: Context, run_id: str) -> Fitted:
     log = callbacks.HistoryLog(lambda rows: runs.log_history(context.home, run_id, rows))
     announce = callbacks.announce(job.training.epochs, context.progress)
-    with callbacks.bar(job.training.epochs) as bar:
-        fitted = fit(job, (announce, bar, log))
+    fitted = fit(job, (announce, log))
     log.flush(fitted.progress)
     return fitted

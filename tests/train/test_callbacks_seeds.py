@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 
 import numpy as np
 import pytest
@@ -50,25 +49,19 @@ def test_an_epoch_reads_as_one_line():
 
 def test_the_announced_share_is_one_when_a_training_stops_early():
     told = []
-    announce = callbacks.announce(10, lambda share, text: told.append(share))
+    announce = callbacks.announce(10, lambda share, text: told.append(share), every=0)
     announce(Progress(epoch=2, history=[row(2)]))
     announce(Progress(epoch=3, history=[row(3)], stopped="early_stopping"))
     assert told == [0.2, 1.0]
 
 
-def test_there_is_no_bar_where_stderr_is_no_terminal(capsys):
-    with callbacks.bar(3) as bar:
-        bar(Progress(epoch=1, history=[row(1)]))
-    assert capsys.readouterr() == ("", "")
-
-
-def test_the_bar_counts_epochs_on_a_terminal(monkeypatch, capsys):
-    monkeypatch.setenv("TTY_COMPATIBLE", "1")
-    monkeypatch.setattr(type(sys.stderr), "isatty", lambda self: True, raising=False)
-    with callbacks.bar(3) as bar:
-        bar(Progress(epoch=2, history=[row(2)]))
-    told = capsys.readouterr()
-    assert told.out == "" and "2/3" in told.err and "accuracy 0.7500" in told.err
+def test_epochs_that_follow_each_other_fast_are_not_all_announced():
+    told = []
+    announce = callbacks.announce(100, lambda share, text: told.append(share), every=3600)
+    for epoch in range(1, 100):
+        announce(Progress(epoch=epoch, history=[row(epoch)]))
+    announce(Progress(epoch=100, history=[row(100)], stopped="epochs"))
+    assert told == [0.01, 1.0]
 
 
 def test_one_seed_gives_the_same_numbers_from_every_generator():
