@@ -51,7 +51,9 @@ __all__ = [
     "log_model",
     "model_tags",
     "open_tracking",
+    "parameter_texts",
     "register",
+    "run_info",
     "set_alias",
     "start_run",
     "tag_model",
@@ -157,6 +159,11 @@ def run_info(home: Home, run_id: str) -> dict[str, Any]:
     return {"status": run.info.status, "tags": dict(run.data.tags), "parameters": dict(run.data.params)}
 
 
+def parameter_texts(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Nested parameters as `start_run` stores them: dotted names and texts."""
+    return {_name(name): str(value) for name, value in _flat(parameters).items()}
+
+
 def set_alias(home: Home, name: str, version: str, alias: str = CHAMPION) -> None:
     """Point an alias at a version.
 
@@ -207,8 +214,7 @@ def _log_parameters(client: MlflowClient, run_id: str, parameters: Mapping[str, 
     from mlflow.entities import Param
 
     known = client.get_run(run_id).data.params
-    flat = {_name(name): str(value) for name, value in _flat(parameters).items()}
-    missing = [Param(name, value) for name, value in flat.items() if name not in known]
+    missing = [Param(name, value) for name, value in parameter_texts(parameters).items() if name not in known]
     for start in range(0, len(missing), _PARAMETERS_PER_CALL):
         client.log_batch(run_id, params=missing[start : start + _PARAMETERS_PER_CALL])
 
