@@ -56,6 +56,7 @@ def test_a_killed_commit_repeats_to_the_same_version(home: Home, tmp_path: Path,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("first", [True, False], ids=["first version", "appended"])
 def test_a_commit_killed_before_each_side_effect_repeats_to_the_same_version(
     home: Home, tmp_path: Path, root: Path, first: bool
