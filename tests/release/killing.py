@@ -21,6 +21,22 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tasks.core.home import Home, open_home  # noqa: E402
 from tasks.stores.tracking import prepare_environment  # noqa: E402
 
+SCORER = """
+import json
+import mlflow
+import pandas as pd
+
+class Times(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        with open(context.artifacts["factor"]) as stream:
+            self.factor = json.load(stream)
+
+    def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
+        return pd.DataFrame({"prediction": model_input["x"] * self.factor})
+
+mlflow.models.set_model(Times())
+"""
+
 EFFECTS = (
     "create_run",
     "update_run",
@@ -107,6 +123,9 @@ def store(home: Home, name: str) -> str:
     from tasks.stores import runs
 
     folder = home.root / "scorer"
+    folder.mkdir(exist_ok=True)
+    (folder / "scorer.py").write_text(SCORER)
+    (folder / "factor.json").write_text("3")
     run_id = runs.start_run(home, name, "train", {"a": 1}, {})
     runs.log_history(home, run_id, [{"epoch": epoch, "loss": 0.5} for epoch in range(3)])
     uri = runs.log_model(

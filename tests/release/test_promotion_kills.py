@@ -10,29 +10,9 @@ from typing import Any
 
 import pytest
 
-SCORER = """
-import json
-import mlflow
-import pandas as pd
-
-class Times(mlflow.pyfunc.PythonModel):
-    def load_context(self, context):
-        with open(context.artifacts["factor"]) as stream:
-            self.factor = json.load(stream)
-
-    def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
-        return pd.DataFrame({"prediction": model_input["x"] * self.factor})
-
-mlflow.models.set_model(Times())
-"""
-
-
 def kills(scenario: str, folder: Path, stride: int = 1) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The uninterrupted result, and the result of every `stride`-th kill point."""
     home = folder / "home"
-    (home / "scorer").mkdir(parents=True)
-    (home / "scorer" / "scorer.py").write_text(SCORER)
-    (home / "scorer" / "factor.json").write_text("3")
     program = Path(__file__).with_name("killing.py")
     answer = subprocess.run(
         [sys.executable, str(program), scenario, str(home), str(stride)], capture_output=True, text=True, timeout=900
