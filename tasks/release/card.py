@@ -32,7 +32,7 @@ def write_card(
         _what(context, prepared, trained),
         _data(context, versioned, prepared),
         _training(context, trained),
-        _metrics(context, prepared, evaluated),
+        _metrics(prepared, evaluated),
         _gates(evaluated.gates),
         _limits(context, prepared),
         _use(name, version, prepared, requirements),
@@ -81,7 +81,7 @@ def _training(context: Context, trained: Trained) -> str:
     return "## Training\n\n" + _table(("", ""), rows)
 
 
-def _metrics(context: Context, prepared: Prepared, evaluated: Evaluated) -> str:
+def _metrics(prepared: Prepared, evaluated: Evaluated) -> str:
     splits = [split for split in ("validation", "test") if split in evaluated.metrics]
     names = sorted({name for split in splits for name in evaluated.metrics[split]})
     rows = [(name, *(_number(evaluated.metrics[split].get(name)) for split in splits)) for name in names]
@@ -93,7 +93,7 @@ def _metrics(context: Context, prepared: Prepared, evaluated: Evaluated) -> str:
     if evaluated.undefined:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(evaluated.undefined.items()))
         text += f"\n\nWithout a value: {reasons}."
-    return f"{text}\n\nPromotion compares models by {context.recipe.metric}."
+    return text
 
 
 def _gates(gates: Sequence[Gate]) -> str:

@@ -10,7 +10,7 @@ from tasks.stage import stage
 @stage(
     "package",
     inputs=("version", "prepare", "train", "evaluate"),
-    reads=("name", "problem", "data", "transforms", "model"),
+    reads=("name", "problem", "data", "transforms", "model", "training"),
     libraries=("mlflow", "torch", "numpy", "pandas", "safetensors"),
 )
 def package(
