@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from tasks.core.contracts import Gate
 from tasks.core.rows import content_hashes
 from tasks.validate.candidate import Candidate
-
-MARGIN_BITS = 10.0
-"""How far the columns must be from making one repeat by chance, as a power of two.
-
-It stands for what the estimate below leaves out: columns that depend on each other say less together.
-"""
+from tasks.validate.chance import Cells, repeats_are_natural, sample_of
 
 
 def gate(kept: Candidate, sides: pd.Series, maximum: float) -> Gate:
@@ -46,7 +38,7 @@ def gate(kept: Candidate, sides: pd.Series, maximum: float) -> Gate:
         "groups": len(on_sides),
         "groups_on_two_sides": int((on_sides > 1).sum()),
     }
-    if share > maximum and repeats_are_natural(_codes(kept.frame.loc[~repeats, columns])):
+    if share > maximum and repeats_are_natural(_cells(kept, columns), len(groups)):
         evidence["note"] = "The columns can hardly tell rows apart, so repeats are natural."
     elif share > maximum:
         reason = (
@@ -56,29 +48,11 @@ def gate(kept: Candidate, sides: pd.Series, maximum: float) -> Gate:
     return Gate("duplicates", "passed", maximum, evidence)
 
 
-def repeats_are_natural(columns: Sequence[npt.NDArray[np.int64]], population: int | None = None) -> bool:
-    """Whether distinct rows of these columns would be expected to repeat each other by chance.
-
-    The chance that two rows agree in one column is estimated without bias from its counts c of n:
-    sum c (c - 1) / (n (n - 1)); the product over the columns, times n² pairs, is the number of repeats to
-    expect. They are natural where that exceeds 2 ** -MARGIN_BITS. One column without any repeat settles it.
-
-    Args:
-        columns: One array of codes [N] per column, of rows of which none repeats another.
-        population: Number of rows these are a sample of; none: they are all.
-    """
-    rows = len(columns[0]) if columns else 0
-    if rows < 2:
-        return False
-    bits = 0.0
-    for codes in columns:
-        counts = np.unique(codes, return_counts=True)[1].astype(np.float64)
-        agree = float((counts * (counts - 1)).sum()) / (rows * (rows - 1))
-        if agree == 0:
-            return False
-        bits -= math.log2(agree)
-    return bits < 2 * math.log2(population or rows) + MARGIN_BITS
-
-
-def _codes(frame: pd.DataFrame) -> list[npt.NDArray[np.int64]]:
-    return [pd.factorize(frame[name], use_na_sentinel=False)[0].astype(np.int64) for name in frame.columns]
+def _cells(candidate: Candidate, columns: list[str]) -> list[Cells]:
+    sample = candidate.frame.iloc[sample_of(len(candidate.frame))]
+    cells = []
+    for name in columns:
+        codes = pd.factorize(sample[name], use_na_sentinel=False)[0].astype(np.float64)
+        # Equal values are equal at any width: a quantity's coarse cells are its fine ones.
+        cells.append(Cells(codes, codes if pd.api.types.is_numeric_dtype(sample[name].dtype) else None))
+    return cells

@@ -153,7 +153,9 @@ def _id_of(columns: list[Column], frame: pd.DataFrame) -> str | None:
     """The first column whose name says id, that differs in every row, and does not just count the lines."""
     for column in columns:
         words = words_of(column.name)
-        called = bool(set(words) & ID_WORDS) or column.name.lower().endswith("id")
+        # `customerid` is one word; of numbers it could as well be `paid` or `bid`.
+        run_together = column.name.lower().endswith("id") and not pd.api.types.is_numeric_dtype(frame[column.name])
+        called = column.role != "time" and (bool(set(words) & ID_WORDS) or run_together)
         if column.names_rows and called and not set(words) & INDEX_WORDS and column.gaps <= ID_GAPS * len(frame):
             return column.name
     return None

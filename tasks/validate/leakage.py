@@ -12,10 +12,10 @@ from scipy.spatial import cKDTree
 
 from tasks.core.contracts import Gate
 from tasks.core.features import pixel_columns
-from tasks.core.recipe import ImageFeature, NumericFeature
+from tasks.core.recipe import CategoricalFeature, ImageFeature, NumericFeature
 from tasks.validate.candidate import Candidate
 from tasks.validate.cells import as_numbers
-from tasks.validate.duplicates import repeats_are_natural
+from tasks.validate.chance import COARSER, Cells, repeats_are_natural, sample_of
 from tasks.validate.giveaway import find
 
 TOLERANCES = (0.01, 1e-6)
@@ -26,8 +26,6 @@ other by chance at the first.
 """
 TEST_ROWS = 5000
 """Test rows compared at most, spread evenly over their row ids."""
-NATURAL_SAMPLE = 10_000
-"""Rows from which it is estimated how often rows repeat by chance."""
 AXES = 64
 """Columns compared at once; of more, means over groups of columns are compared first."""
 SINGLE = 1
@@ -94,29 +92,33 @@ def overlap_of(candidate: Candidate, sides: pd.Series) -> Overlap:
     if len(test) > TEST_ROWS:
         test = test[np.linspace(0, len(test) - 1, TEST_ROWS).astype(int)]
     train = candidate.frame.index[sides == "train"]
-    points = coordinates(candidate, candidate.frame.loc[[*train, *test]])
+    points, quantities = coordinates(candidate, candidate.frame.loc[[*train, *test]])
     if not len(test) or not len(train) or not points.shape[1]:
         return Overlap(len(test), 0, natural=False)
-    told_apart = [tolerance for tolerance in TOLERANCES if not _natural(points, tolerance)]
+    told_apart = [tolerance for tolerance in TOLERANCES if not _natural(points, quantities, tolerance)]
     tolerance = (told_apart or [TOLERANCES[-1]])[0]
     matched = _near(points[: len(train)], points[len(train) :], tolerance)
     return Overlap(len(test), int(matched.sum()), natural=not told_apart)
 
 
-def _natural(points: npt.NDArray[np.float64], tolerance: float) -> bool:
+def _natural(points: npt.NDArray[np.float64], quantities: npt.NDArray[np.bool_], tolerance: float) -> bool:
     """Whether points [N, D], rounded to the tolerance, would repeat each other by chance."""
-    sample = points[np.linspace(0, len(points) - 1, min(len(points), NATURAL_SAMPLE)).astype(int)]
-    distinct = np.unique(np.floor(sample / tolerance), axis=0)
-    cells = [np.unique(distinct[:, column], return_inverse=True)[1] for column in range(distinct.shape[1])]
+    sample = points[sample_of(len(points))]
+    fine, coarse = np.floor(sample / tolerance), np.floor(sample / (tolerance * COARSER))
+    cells = [Cells(fine[:, axis], coarse[:, axis] if quantity else None) for axis, quantity in enumerate(quantities)]
     return repeats_are_natural(cells, len(points))
 
 
-def coordinates(candidate: Candidate, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+def coordinates(candidate: Candidate, frame: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Rows as points [N, D] in which one unit is a column's spread, or another label.
 
     The pixels of an image share one spread: most of some pixels' values are noise around nothing.
+
+    Returns:
+        The points without coordinates that never vary, and which coordinates [D] are numbers.
     """
     columns: list[npt.NDArray[np.float64]] = []
+    quantities: list[bool] = []
     for name, feature in candidate.features.items():
         if isinstance(feature, ImageFeature):
             pixels = [as_numbers(frame[column]).to_numpy() for column in pixel_columns(name, feature)]
@@ -127,8 +129,10 @@ def coordinates(candidate: Candidate, frame: pd.DataFrame) -> npt.NDArray[np.flo
             columns.append(_scaled(numbers, _spread(numbers)))
         else:
             columns.append(_labels(frame[name]))
-    varied = [column for column in columns if len(column) and np.ptp(column) > 0]
-    return np.stack(varied, axis=1) if varied else np.empty((len(frame), 0))
+        quantities += [not isinstance(feature, CategoricalFeature)] * (len(columns) - len(quantities))
+    varied = [position for position, column in enumerate(columns) if len(column) and np.ptp(column) > 0]
+    points = np.stack([columns[position] for position in varied], axis=1) if varied else np.empty((len(frame), 0))
+    return points, np.array(quantities, dtype=bool)[varied]
 
 
 def _scaled(numbers: npt.NDArray[np.float64], spread: float) -> npt.NDArray[np.float64]:

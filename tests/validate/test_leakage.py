@@ -114,6 +114,25 @@ def test_rows_of_few_labels_repeat_naturally() -> None:
     assert repeats(rows).state == "passed" and "natural" in repeats(rows).evidence["note"]
 
 
+@pytest.mark.parametrize("tie", ["alone", "doubled", "with its rank"])
+def test_rows_of_one_quantity_come_near_each_other_by_chance(tie: str) -> None:
+    random = np.random.default_rng(9)
+    frame = pd.DataFrame({"x": random.normal(size=600)}).assign(target=lambda rows: rows["x"] + random.normal(size=600))
+    if tie == "doubled":
+        frame["y"] = 2 * frame["x"]
+    if tie == "with its rank":
+        frame["y"] = frame["x"].rank()
+    assert leak(candidate(frame, "regression")).state == "passed"
+
+
+def test_labels_that_name_each_other_repeat_naturally() -> None:
+    code = np.random.default_rng(10).integers(0, 40, 600)
+    frame = pd.DataFrame({"code": code, "city": [f"city {number}" for number in code], "target": code % 7 + 0.5})
+    frame["key"] = [f"k{number}" for number in range(600)]
+    gate = leak(candidate(frame, "regression", id="key"))
+    assert "near duplicate" not in gate.evidence.get("reason", "")
+
+
 def test_an_outlier_does_not_make_all_rows_near_duplicates() -> None:
     random = np.random.default_rng(3)
     frame = pd.DataFrame(random.normal(size=(500, 6)), columns=list("abcdef")).assign(target=random.normal(size=500))
