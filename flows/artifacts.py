@@ -22,7 +22,9 @@ def publish(home: Home, execution: Execution, outcome: Outcome) -> None:
     ]
     if gates:
         create_table_artifact(gates, key=f"{slug}-gates", description=f"Gates of {execution.loaded.recipe.name}")
-    create_markdown_artifact(decision_text(outcome), key=f"{slug}-decision", description="The decision and its evidence")
+    create_markdown_artifact(
+        decision_text(outcome), key=f"{slug}-decision", description="The decision and its evidence"
+    )
     links = links_text(home, outcome)
     if links:
         create_markdown_artifact(links, key=f"{slug}-links", description="Reports and the MLflow run")

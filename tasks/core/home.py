@@ -1,15 +1,15 @@
 """The home: one folder that holds all local state, and where each part of it lies.
 
-    home.json            layout version and the absolute path it was made at
-    mlflow/              mlflow.db and artifacts/
-    prefect/             Prefect's database and settings
-    datasets/<recipe>/   a DVC repository without git, and head.json: the committed dataset version
-    remote/              the DVC remote
-    results/<recipe>/    what each stage gave, by key (tasks/core/results.py)
-    work/<recipe>/       the files those results name
-    ledger.db            decisions, hash-chained
-    journal.db           every prediction that was handed out
-    leases/              one lock file per model
+home.json            layout version and the absolute path it was made at
+mlflow/              mlflow.db and artifacts/
+prefect/             Prefect's database and settings
+datasets/<recipe>/   a DVC repository without git, and head.json: the committed dataset version
+remote/              the DVC remote
+results/<recipe>/    what each stage gave, by key (tasks/core/results.py)
+work/<recipe>/       the files those results name
+ledger.db            decisions, hash-chained
+journal.db           every prediction that was handed out
+leases/              one lock file per model
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ def open_home(option: str | None = None) -> Home:
         found = json.loads(marker.read_text())
     except OSError as error:
         raise RequestError(
-            f"The home {root} cannot be used: {error.strerror}.", remedy="Name a writable folder with --home.", code="home"
+            f"The home {root} cannot be used: {error.strerror}.",
+            remedy="Name a writable folder with --home.",
+            code="home",
         ) from error
     except ValueError as error:
         raise RequestError(

@@ -34,7 +34,7 @@ def test_a_home_is_opened_again_as_it_was_made(tmp_path: Path) -> None:
 def test_a_moved_home_is_refused_with_the_remedy(tmp_path: Path) -> None:
     open_home(str(tmp_path / "home"))
     (tmp_path / "home").rename(tmp_path / "elsewhere")
-    with pytest.raises(RequestError, match="has been moved. Move it back"):
+    with pytest.raises(RequestError, match=r"has been moved\. Move it back"):
         open_home(str(tmp_path / "elsewhere"))
 
 

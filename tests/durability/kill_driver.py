@@ -148,7 +148,7 @@ def child(recipe: Path, home: Path, kill_before: int | None, report: Path) -> in
         try:
             run(recipe, home, kill_before, report)
             code = 0
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - the parent reads the exit status; a child must not return
             traceback.print_exc()
         finally:
             os._exit(code)
@@ -162,7 +162,7 @@ def state(home: Path) -> dict[str, Any]:
     if pid == 0:
         try:
             os.write(writer, json.dumps(read_state(Home(home))).encode())
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - the parent reads the exit status; a child must not return
             traceback.print_exc()
         finally:
             os._exit(0)

@@ -206,7 +206,7 @@ def test_a_blocking_gate_stops_the_run_and_its_result_is_not_kept(folder: Path) 
         return Written("", (Gate("readable", "failed", evidence={"reason": "claims.csv is empty"}),))
 
     planned = make_plan((refusing,), loaded, home, Facts())
-    with pytest.raises(GateStopped, match="Stopped by readable: claims.csv is empty") as stopped:
+    with pytest.raises(GateStopped, match=r"Stopped by readable: claims\.csv is empty") as stopped:
         Execution(loaded, home, planned).carry_out(refusing)
     assert stopped.value.exit_code == 3
     assert make_plan((refusing,), loaded, home, Facts()).step("ingest").cause == "first_run"
