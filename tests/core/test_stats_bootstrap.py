@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from tasks.core.stats.bootstrap import LARGE, by_group, ratio, ratio_error, studentised_interval
+from tasks.core.stats.bootstrap import LARGE, by_group, ratio, ratio_error, ratio_freedom, studentised_interval
 from tasks.core.stats.score import BINS, compress, score_interval
 
 
@@ -23,6 +23,14 @@ def test_error_within_strata_leaves_out_the_difference_between_them():
     values = normal(1)[0] + 100 * strata
     apart = [values[strata == label].var(ddof=1) / 40 for label in (0, 1)]
     assert ratio_error(values, np.ones(80), strata) == pytest.approx(np.sqrt(sum(apart)) / 2)
+
+
+def test_normal_values_keep_their_degrees_of_freedom_and_one_large_loss_takes_nearly_all():
+    values, ones = normal(11, 5000)
+    assert ratio_freedom(values, ones) == pytest.approx(4999, rel=0.1)
+    values[0] = 1e4
+    assert ratio_freedom(values, ones) == pytest.approx(2, rel=0.01)
+    assert ratio_freedom(np.ones(9), np.ones(9)) == 8
 
 
 def test_the_bootstrap_of_normal_values_is_students_interval():

@@ -42,6 +42,21 @@ def ratio_error(numerator: Floats, denominator: Floats, strata: Labels | None = 
     return float(np.sqrt((spread * counts / np.maximum(counts - 1, 1)).sum()) / len(residual))
 
 
+def ratio_freedom(numerator: Floats, denominator: Floats) -> float:
+    """Degrees of freedom of the standard error: 2 N / (kurtosis - 1), at most N - 1 and at least 1.
+
+    The variance of N values with that kurtosis scatters like a chi-square of so many degrees (Satterthwaite
+    1946, Biometrics Bulletin 2, with Var(s²) = σ⁴ (kurtosis - 1) / N); normal values keep N. A few rows with
+    most of the loss make it small.
+    """
+    residual = numerator - ratio(numerator, denominator) * denominator
+    square = float((residual**2).mean())
+    if square == 0:
+        return float(len(residual) - 1)
+    kurtosis = float((residual**4).mean()) / square**2
+    return float(np.clip(2 * len(residual) / max(kurtosis - 1, 1e-9), 1, len(residual) - 1))
+
+
 def studentised_interval(
     numerator: Floats,
     denominator: Floats,

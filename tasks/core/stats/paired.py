@@ -15,6 +15,7 @@ bootstrap or DeLong's own interval promotes a challenger that is worse by the ma
 hundred instead of 5, and 38 times where the loss sits in a few rows (`benchmarks/verdict.py`).
 Why two intervals for losses: with few and large losses Student's t is too short on the side of the
 overconfident challenger, the bootstrap on the side of the weaker one; the wider of both is short on neither.
+Student's t has the degrees of freedom that the kurtosis leaves (`bootstrap.ratio_freedom`).
 """
 
 from __future__ import annotations
@@ -255,8 +256,8 @@ def _wider(gain: Floats, scale: Floats, largest: float, confidence: float, strat
     found = bootstrap.studentised_interval(gain, scale, confidence, strata=strata, seed=seed)
     if not all(map(math.isfinite, found)):
         found = score.score_interval(gain / scale.mean(), largest / float(scale.mean()), confidence)
-    half = float(student.ppf((1 + confidence) / 2, len(gain) - 1)) * bootstrap.ratio_error(gain, scale, strata)
-    estimate = bootstrap.ratio(gain, scale)
+    estimate, freedom = bootstrap.ratio(gain, scale), bootstrap.ratio_freedom(gain, scale)
+    half = float(student.ppf((1 + confidence) / 2, freedom)) * bootstrap.ratio_error(gain, scale, strata)
     return min(found[0], estimate - half), max(found[1], estimate + half)
 
 
