@@ -194,6 +194,7 @@ def test_from_decision_to_champion_once_and_with_no_row_in_the_ledger(
     assert not [value for value in rows["x"].head(50) if str(round(value, 6)) in text]
 
 
+@pytest.mark.slow
 def test_a_damaged_package_is_rejected_and_a_manual_one_waits(
     make_model: Callable[..., Any], shared_home: Any, rows: pd.DataFrame
 ):
