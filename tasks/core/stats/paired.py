@@ -38,7 +38,7 @@ RELATIVE_METRICS = ("log_loss", "rmse", "mae")
 SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 """Probabilities are kept this far from 0, as in `tasks/metrics`."""
 
-MINIMUM_UNITS = {"log_loss": 200, "rmse": 30, "mae": 30, "r2": 30}
+MINIMUM_UNITS = {"log_loss": 200, "rmse": 50, "mae": 50, "r2": 50}
 """Rows (or groups) below which the method does not keep its size, by simulation; score intervals need none."""
 
 
