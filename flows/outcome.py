@@ -44,9 +44,12 @@ def outcome_of(execution: Execution, failure: EvergreenError | None = None) -> O
 
 
 def stopped_by_service(recipe: str, error: ServiceError) -> Outcome:
-    """The end of a run whose champion could not even be looked up: an outage is never a pass."""
+    """The end of a run that a silent service kept from beginning: an outage is never a pass.
+
+    Without a registry nobody can say who the champion is, so the gate that compares with it is in error.
+    """
     evidence = {"reason": error.message, "service": error.code}
-    gate = Gate("better_than_champion", "error", evidence=evidence)
+    gates = [] if error.code == "prefect" else [Gate("better_than_champion", "error", evidence=evidence)]
     payload: dict[str, Any] = {
         "recipe": recipe,
         "reason": str(error),
@@ -55,7 +58,7 @@ def stopped_by_service(recipe: str, error: ServiceError) -> Outcome:
         "run_id": None,
         "dataset": None,
         "metrics": {},
-        "gates": [to_json(gate)],
+        "gates": to_json(gates),
         "decision": None,
         "stages": [{"name": name, "state": "skipped", "seconds": 0.0, "why": error.message} for name in STAGES],
         "reports": {},

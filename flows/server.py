@@ -79,6 +79,11 @@ class PrefectApi:
                 preexec_fn=die_with_parent,
             )
 
+    @property
+    def starts(self) -> bool:
+        """Whether this is a server of our own, which needs a while to boot."""
+        return self._process is not None
+
     def wait(self, seconds: float | None = None) -> None:
         """Block until the API answers.
 

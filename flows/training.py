@@ -144,6 +144,8 @@ def _execute(order: Order, tell: Callable[[str], None]) -> Outcome:
         _walk(order, execution, lambda stage, *inputs: execution.carry_out(stage, *inputs).value)
         return outcome_of(execution)
     with PrefectApi(order.home) as api:
+        if not api.starts:
+            api.wait()
         _import_ahead(execution.plan)
         api.wait()
         return _in_prefect(order, execution, tell)

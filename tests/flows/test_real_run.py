@@ -28,9 +28,10 @@ REPORTING = f"""
 import sys
 from flows.cli import main
 try:
-    main()
+    code = main()
 finally:
     print("imported:", *(name for name in {HEAVY!r} if name in sys.modules), file=sys.stderr)
+sys.exit(code)
 """
 
 
@@ -155,6 +156,7 @@ def test_a_silent_prefect_server_is_an_outage_and_not_a_pass(
     silent = evergreen(home, "run", "digits", "training.epochs=3")
     assert (silent.code, silent.answer["status"]) == (4, "stopped")
     assert "does not answer" in silent.answer["reason"]
+    assert silent.answer["gates"] == []
 
 
 def test_a_silent_registry_stops_the_run_with_the_gate_in_error(
