@@ -10,7 +10,16 @@ from tasks.core.errors import GateError, RequestError
 from tasks.core.home import Home
 from tasks.stores import runs
 from tasks.stores.ledger import Ledger, parse_time
-from tasks.stores.registry import BLOCKED, BLOCKED_REASON, DECISION, champion_version, model_tags, version, versions
+from tasks.stores.registry import (
+    BLOCKED,
+    BLOCKED_REASON,
+    DECISION,
+    RECIPE,
+    champion_version,
+    model_tags,
+    version,
+    versions,
+)
 
 TAGGED = ("promote", "hold", "reject", "rollback")
 """Decisions whose hash is also kept as a tag on the registered model."""
@@ -138,7 +147,11 @@ def _version_tags(ledger: Ledger, name: str) -> dict[str, dict[str, str | None]]
     tags: dict[str, dict[str, str | None]] = {}
     for move in ledger.moves(name):
         if move.target is not None and move.decision is not None and move.decision.kind == "promote":
-            tags.setdefault(move.target, {})[DECISION] = move.decision.hash
+            own = tags.setdefault(move.target, {})
+            own[DECISION] = move.decision.hash
+            if "recipe_hash" in move.decision.body:
+                # A package is used again when only gates were edited: it was promoted by another recipe than made it.
+                own[RECIPE] = move.decision.body["recipe_hash"]
     for number, why in _words_on_blocking(ledger, name).items():
         tags.setdefault(number, {}).update({BLOCKED: None if why is None else "true", BLOCKED_REASON: why})
     return tags

@@ -190,5 +190,7 @@ def _failed(home: Home, error: Exception) -> ServiceError:
 
 
 def _line(error: Exception) -> str:
-    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    """The first line that says what happened."""
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith("(raised as a result of")]
+    text = lines[0] if lines else type(error).__name__
     return text if text.endswith(".") else f"{text}."

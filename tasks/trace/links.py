@@ -193,6 +193,8 @@ def recipe(case: Case) -> Link:
     """The resolved recipe, put together again from what each stage says it read."""
     claimed = case.sealed.get("recipe_hash") or case.info.tags.get(registry.RECIPE)
     link = Link("recipe", case.name, claimed, "resolved recipe, with the code it names")
+    if case.verify and case.decision and case.decision.kind == "promote" and not case.decision.body.get("by_person"):
+        link = replace(link, problems=case.disagreement("recipe_hash", registry.RECIPE))
     intact = {stage: found.record for stage, found in case.chain.items() if found.record and found.sound}
     if not case.verify or len(intact) < len(case.chain) or "decide" not in intact:
         return replace(link, checked=False)
@@ -208,7 +210,9 @@ def recipe(case: Case) -> Link:
     if not case.sealed:
         # The tag was set when the model was packaged; gates may have been edited before it was decided on.
         return replace(link, checked=False)
-    return replace(link, problems=(f"what the stages read gives {actual[:12]}, not {str(claimed)[:12]}",))
+    return replace(
+        link, problems=(*link.problems, f"what the stages read gives {actual[:12]}, not {str(claimed)[:12]}")
+    )
 
 
 def code(case: Case) -> Link:
