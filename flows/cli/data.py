@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from tasks.core.load import LoadedRecipe
 
 
-@click.group(no_args_is_help=False)
-def command() -> None:
-    """Work with the dataset versions that runs of RECIPE have made.
+command = click.Group(
+    "data",
+    no_args_is_help=False,
+    help="""Work with the dataset versions that runs of RECIPE have made.
 
-    A version is known by DVC's hash; its first digits will do where a command asks for one.
-    """
+    A version is known by DVC's hash; its first digits will do where a command asks for one.""",
+)
 
 
 @command.command("list")

@@ -89,14 +89,18 @@ def test_a_mistake_gets_one_sentence_and_a_way_out(
 
 
 def explanation(case: dict[str, Any], answer: dict[str, Any]) -> tuple[str, str]:
-    """What was said and what to do: of the error, or of the gate that said no."""
+    """What was said and what to do: of the error, of a run that stopped, or of the gate that said no."""
+    if "gate" not in case and answer["status"] == "stopped":
+        assert [gate for gate in answer["gates"] if gate["state"] == "failed"] == []
+        message, _, remedy = answer["reason"].partition(". ")
+        return f"{message}.", remedy
     if "gate" not in case:
         assert answer["status"] == "error"
         assert re.fullmatch(r"[a-z_]+", answer["error"]["code"])
         assert answer["command"].split()[0] in {*COMMANDS, "evergreen", case["words"][0]}
         return answer["error"]["message"], answer["error"]["remedy"]
     gates = {gate["name"]: gate for gate in answer["gates"]}
-    assert gates[case["gate"]]["state"] == ("failed" if case["exit"] == 3 else "error")
+    assert gates[case["gate"]]["state"] == "failed"
     assert [name for name, gate in gates.items() if gate["state"] in ("failed", "error")] == [case["gate"]]
     return gates[case["gate"]]["evidence"]["reason"], answer.get("error", {}).get("remedy", "the gate is named")
 
