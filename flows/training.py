@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from tasks.evaluate.stage import evaluate
 from tasks.explore.stage import explore
 from tasks.ingest.stage import ingest, version
 from tasks.prepare.stage import prepare
+from tasks.release import servable
 from tasks.release.promotion import record_decision, recover
 from tasks.release.stage import decide, package, promote
 from tasks.stage import Stage, as_task
@@ -148,7 +149,8 @@ def _execute(order: Order, tell: Callable[[str], None]) -> Outcome:
             api.wait()
         _import_ahead(execution.plan)
         api.wait()
-        return _in_prefect(order, execution, tell)
+        with _consumer_ahead(order, execution.plan):
+            return _in_prefect(order, execution, tell)
 
 
 def _walk(order: Order, execution: Execution, perform: Perform) -> None:
@@ -212,6 +214,13 @@ def _note_stop(order: Order, error: EvergreenError) -> None:
         ]
         body = {"reason": error.message, "gates": blocking, "recipe_hash": order.loaded.hash}
         record_decision(order.home, order.loaded.recipe.name, "stop", body)
+
+
+def _consumer_ahead(order: Order, plan: Plan) -> AbstractContextManager[Any]:
+    """The process that will try the packaged model imports MLflow and torch while we train."""
+    if "decide" not in {step.name for step in plan.runs}:
+        return nullcontext()
+    return servable.consumer(order.home.tracking_uri)
 
 
 def _import_ahead(plan: Plan) -> None:

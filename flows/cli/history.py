@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,10 +10,6 @@ from flows.cli.output import Answer, Invocation, pass_invocation, table
 
 if TYPE_CHECKING:
     from tasks.core.home import Home
-    from tasks.stores.ledger import Entry
-
-SHOWN = ("promote", "hold", "reject", "stop", "rollback", "observed", "drift", "trigger", "refused")
-"""Kinds a person asks about; `intent`, `done`, `data` and `unblock` are the ledger's own book-keeping."""
 
 
 @click.command()
@@ -24,13 +20,13 @@ def command(invocation: Invocation, model: str) -> Answer:
     from flows.champion import check_known
     from tasks.core.names import parse_model
     from tasks.stores import registry
-    from tasks.stores.ledger import Ledger
+    from tasks.trace.history import history
 
     home = invocation.open_home()
     name = parse_model(model).name
-    if Ledger(home.ledger).entries(name):
+    if history(home, name):
         _notice(home, name)
-    entries = [record(entry) for entry in Ledger(home.ledger).entries(name) if entry.kind in SHOWN]
+    entries = history(home, name)
     champion = registry.champion_version(home, name)
     if not entries:
         check_known(home, name)
@@ -48,24 +44,6 @@ def command(invocation: Invocation, model: str) -> Answer:
     ]
     heading = f"{name}: champion is version {champion}" if champion else f"{name}: no champion"
     return Answer(payload, f"{heading}\n\n{table(('time (UTC)', 'what', 'version', 'champion', 'who', 'why'), rows)}")
-
-
-def record(entry: Entry) -> dict[str, Any]:
-    """A ledger entry as `history` shows it."""
-    body = entry.body
-    moved = entry.kind in ("promote", "rollback", "observed")
-    origin = body.get("from", body.get("champion")) if moved else None
-    target = body.get("to", body.get("version")) if moved else None
-    return {
-        "id": entry.hash,
-        "time": entry.time,
-        "kind": entry.kind,
-        "version": body.get("version"),
-        "from": origin,
-        "to": target,
-        "reason": body.get("reason", ""),
-        "actor": entry.actor,
-    }
 
 
 def _notice(home: Home, name: str) -> None:

@@ -52,9 +52,9 @@ def text_of(outcome: Outcome) -> str:
 def _stages(stages: list[dict[str, Any]]) -> list[str]:
     ran = [f"{stage['name']} {stage['seconds']:.1f} s" for stage in stages if stage["state"] == "ran"]
     cached = [stage["name"] for stage in stages if stage["state"] == "cached"]
-    lines = [f"  ran      {', '.join(ran) or 'nothing'}"]
+    lines = [f"  ran        {', '.join(ran) or 'nothing'}"]
     if cached:
-        lines.append(f"  cached   {', '.join(cached)}")
+        lines.append(f"  cached     {', '.join(cached)}")
     return lines
 
 
@@ -62,10 +62,10 @@ def _gates(gates: list[dict[str, Any]]) -> list[str]:
     if not gates:
         return []
     passed = [gate["name"] for gate in gates if gate["state"] == "passed"]
-    lines = [f"  gates    {len(passed)} passed: {', '.join(passed)}"]
+    lines = [f"  gates      {len(passed)} passed: {', '.join(passed)}"]
     for gate in gates:
         if gate["state"] != "passed":
-            lines.append(f"           {gate['name']} {gate['state']}: {gate['evidence'].get('reason', '')}")
+            lines.append(f"             {gate['name']} {gate['state']}: {gate['evidence'].get('reason', '')}")
     return lines
 
 
@@ -73,7 +73,7 @@ def _metrics(metrics: dict[str, dict[str, float]]) -> list[str]:
     lines = []
     for split, values in metrics.items():
         text = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-        lines.append(f"  {split:<9}{text}")
+        lines.append(f"  {split:<11}{text}")
     return lines
 
 
@@ -81,7 +81,7 @@ def _decision(payload: dict[str, Any]) -> list[str]:
     decision = payload["decision"]
     if not decision:
         return []
-    line = f"  decision {decision['verdict']} by rule {decision['rule']}"
+    line = f"  decision   {decision['verdict']} by rule {decision['rule']}"
     if decision["difference"] is not None:
         low, high = decision["interval"]
         line += f": {decision['metric']} {decision['difference']:+.4f} (interval {low:+.4f} to {high:+.4f}"
