@@ -1,0 +1,42 @@
+"""Who was champion when, and why: a model's part of the ledger, as a person asks about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.core.home import Home
+from tasks.stores.ledger import Ledger
+
+SHOWN = ("promote", "hold", "reject", "stop", "rollback", "observed", "drift", "trigger", "refused")
+"""Kinds a person asks about; `intent`, `done`, `data` and `unblock` are the ledger's own book-keeping."""
+
+
+def history(home: Home, name: str) -> list[dict[str, Any]]:
+    """Every decision about a model and every move of its champion, oldest first.
+
+    Returns:
+        id, time, kind, version, from, to, reason, actor. `from` and `to` are None where the champion stayed:
+        also for a promotion that waits for approval, or that was made again by a person.
+
+    Raises:
+        ServiceError: the ledger cannot be read.
+    """
+    ledger = Ledger(home.ledger)
+    moves = {move.entry.hash if move.decision is None else move.decision.hash: move for move in ledger.moves(name)}
+    entries = []
+    for entry in ledger.entries(name):
+        if entry.kind in SHOWN:
+            move = moves.get(entry.hash)
+            entries.append(
+                {
+                    "id": entry.hash,
+                    "time": entry.time,
+                    "kind": entry.kind,
+                    "version": entry.body.get("version"),
+                    "from": move.origin if move else None,
+                    "to": move.target if move else None,
+                    "reason": entry.body.get("reason", ""),
+                    "actor": entry.actor,
+                }
+            )
+    return entries
