@@ -14,7 +14,7 @@ from tasks.core.errors import GateStopped, RequestError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.validate.infer import Inference
+    from tasks.validate.inference import Inference
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tasks.validate.columns import Column
-    from tasks.validate.infer import Inference
+    from tasks.validate.inference import Inference
 
 QUESTIONS = (
     "Where do the data come from, who collected them, and when?",

@@ -77,7 +77,7 @@ def find(labelled: Candidate) -> tuple[Giveaway, ...]:
         single = [name for name in labelled.columns if _tells_class(rows[name], classes, name in numeric)]
         how = "its values tell the class without an error"
     else:
-        quantity = as_numbers(target).to_numpy()
+        quantity = _scaled(as_numbers(target).to_numpy())
         single = [name for name in labelled.columns if _tells_quantity(rows[name], quantity, name in numeric)]
         how = "it orders the rows as the target does"
     alone = tuple(Giveaway((name,), how) for name in single)
@@ -88,7 +88,7 @@ def find(labelled: Candidate) -> tuple[Giveaway, ...]:
 def _responses(target: pd.Series, problem: str) -> Numbers:
     """What a sum is compared with: the quantity [N, 1], or the indicator of each class [N, C]."""
     if problem == "regression":
-        return as_numbers(target).to_numpy()[:, None]
+        return _scaled(as_numbers(target).to_numpy())[:, None]
     classes = pd.factorize(target.astype(str), sort=True)[0]
     count = int(classes.max()) + 1
     return np.eye(count)[classes] if count <= MOST_CLASSES else np.empty((len(target), 0))
@@ -114,9 +114,20 @@ def _sums(rows: pd.DataFrame, names: Sequence[str], responses: Numbers) -> list[
 
 
 def _filled(values: pd.Series) -> Numbers:
-    numbers = as_numbers(values)
+    numbers = pd.Series(_scaled(as_numbers(values).to_numpy()))
     finite = numbers.where(np.isfinite(numbers))
     return finite.fillna(float(finite.mean()) if finite.notna().any() else 0.0).to_numpy()
+
+
+def _scaled(values: Numbers) -> Numbers:
+    """The values divided by a power of two, which loses no digit, so that the largest lies in [0.5, 1).
+
+    Otherwise squares of 1e200 would overflow, and 1e300 or 1e-300 be no number to scikit-learn's float32 trees.
+    """
+    finite = np.abs(values[np.isfinite(values)])
+    exponent = np.frexp(finite.max())[1] if len(finite) else 0
+    scaled: Numbers = np.ldexp(values, -int(exponent))
+    return scaled
 
 
 def _tells_class(values: pd.Series, classes: npt.NDArray[np.intp], numeric: bool) -> bool:
@@ -126,7 +137,7 @@ def _tells_class(values: pd.Series, classes: npt.NDArray[np.intp], numeric: bool
     if not numeric:
         codes = pd.factorize(values, use_na_sentinel=False)[0]
         return _mean_recall(_majority(codes, classes), classes) >= SURE_CLASS
-    column = as_numbers(values).to_numpy()[:, None]
+    column = _scaled(as_numbers(values).to_numpy())[:, None]
     # A tree that errs on the first rows it was fitted on is not worth cross-validating.
     few = slice(0, 1000)
     if _mean_recall(_tree(column[few], classes[few], column[few]), classes[few]) < SURE_CLASS:
@@ -178,6 +189,10 @@ def _tells_quantity(values: pd.Series, quantity: Numbers, numeric: bool) -> bool
 
 
 def _label_means_explain(codes: npt.NDArray[np.intp], quantity: Numbers) -> bool:
+    known = np.isfinite(quantity)
+    codes, quantity = codes[known], quantity[known]
+    if len(quantity) < MINIMUM_ROWS:
+        return False
     predicted = np.full(len(quantity), np.nan)
     for fold in range(FOLDS):
         held_out = np.arange(len(quantity)) % FOLDS == fold

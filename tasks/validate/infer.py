@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from tasks.core.contracts import Gate
-from tasks.core.recipe import Data, Feature, Gates, Problem, Recipe
+from tasks.core.recipe import Data, Gates, Recipe
 from tasks.core.rows import Identity, row_ids
 from tasks.core.splits import SPLITS, assign
-from tasks.validate.candidate import DROP, NUMERIC, Candidate, candidate_of
+from tasks.validate.candidate import Candidate, candidate_of
 from tasks.validate.cells import is_empty, is_not_a_number
 from tasks.validate.columns import ID_WORDS, INDEX_WORDS, Column, look_at, words_of
 from tasks.validate.giveaway import Giveaway, find
+from tasks.validate.inference import Inference
 from tasks.validate.judge import judge
 from tasks.validate.notes import notes_of
 from tasks.validate.target import problem_of, require_target
@@ -34,46 +34,6 @@ TIME_GAPS = 0.01
 SPLIT_BY_TIME_ROWS = 200
 ID_GAPS = 0.05
 DEFAULT_LIMIT = float(Gates().max_quarantined)
-
-
-@dataclass(frozen=True)
-class Inference:
-    """What `init` concluded about a table."""
-
-    target: str
-    problem: Problem
-    id: str | None
-    time: str | None
-    columns: tuple[Column, ...]
-    rows: int
-    labelled: int
-    split: str = "random"
-    """`random` or `time`."""
-    max_quarantined: float = 1.0
-    """Share of rows that may be set aside: the default, or what these data need."""
-    set_aside: float = 0.0
-    """Share of rows that the rules would set aside now."""
-    margin: float = 0.02
-    """Promotion margin these rows can resolve."""
-    classes: tuple[Any, ...] = ()
-    """Labels the target may have; empty for a regression."""
-    gates: tuple[Gate, ...] = ()
-    """What the data gates say now."""
-    notes: tuple[str, ...] = ()
-    """Sentences for the person who asked."""
-
-    @property
-    def declared(self) -> dict[str, Feature]:
-        """Columns whose kind the recipe has to name, because their dtype says something else."""
-        chosen: dict[str, Feature] = {}
-        for column in self.columns:
-            if column.name in (self.target, self.id, self.time):
-                continue
-            if column.role == "drop":
-                chosen[column.name] = DROP
-            elif column.role == "numeric" and not pd.api.types.is_numeric_dtype(column.dtype):
-                chosen[column.name] = NUMERIC
-        return chosen
 
 
 def infer(frame: pd.DataFrame, target: str) -> Inference:

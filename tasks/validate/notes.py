@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.validate.giveaway import Giveaway
 
 if TYPE_CHECKING:
-    from tasks.validate.infer import Inference
+    from tasks.validate.inference import Inference
 
 LISTED = 8
 

@@ -15,7 +15,8 @@ from tasks.core.errors import RequestError
 from tasks.core.home import write_atomically
 from tasks.core.recipe import Recipe
 from tasks.validate.card import data_card
-from tasks.validate.infer import Inference, candidate, recipe_of
+from tasks.validate.infer import candidate, recipe_of
+from tasks.validate.inference import Inference
 from tasks.validate.suite import first_suite
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[ .-][A-Za-z0-9_]+)*\Z")

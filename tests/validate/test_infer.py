@@ -17,7 +17,8 @@ from sklearn import datasets
 from tasks.core.errors import RequestError
 from tasks.core.load import load_recipe
 from tasks.validate.expectations import load_suite
-from tasks.validate.infer import Inference, identified, infer, name_of
+from tasks.validate.infer import identified, infer, name_of
+from tasks.validate.inference import Inference
 from tasks.validate.judge import Judgement, judge
 from tasks.validate.scaffold import Written, write_recipe
 
