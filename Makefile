@@ -3,6 +3,7 @@
 
 PYTHON ?= python3.11
 BENCH ?= --quick
+TWO := --numprocesses 2 --dist loadfile
 VENV := .venv
 RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -25,10 +26,10 @@ demo: install ## take the digits recipe from data to a champion
 	$(RUN)/evergreen run digits
 
 test: install ## the tests: ten minutes on two cores
-	$(RUN)/python -m pytest -q
+	$(RUN)/python -m pytest -q $(TWO)
 
 test-full: install ## the long suites: faults, simulations, pages in a browser
-	$(RUN)/python -m pytest -q -m "slow or browser"
+	$(RUN)/python -m pytest -q $(TWO) -m "slow or browser"
 
 lint: install ## style, import directions, types
 	$(RUN)/ruff check .
