@@ -18,8 +18,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tasks.core.home import Home, open_home  # noqa: E402
-from tasks.stores.tracking import prepare_environment  # noqa: E402
+from tasks.core.home import Home, open_home
+from tasks.stores.tracking import prepare_environment
 
 SCORER = """
 import json
@@ -135,7 +135,10 @@ def store(home: Home, name: str) -> str:
         scorer=folder / "scorer.py",
         artifacts={"factor": str(folder / "factor.json")},
         code_paths=[],
-        signature={"inputs": '[{"type": "double", "name": "x"}]', "outputs": '[{"type": "double", "name": "prediction"}]'},
+        signature={
+            "inputs": '[{"type": "double", "name": "x"}]',
+            "outputs": '[{"type": "double", "name": "prediction"}]',
+        },
         input_example=pd.DataFrame({"x": [1.0]}),
         requirements=["mlflow"],
         key="package",
@@ -228,11 +231,20 @@ def standing(home: Home, name: str) -> dict[str, Any]:
     return {
         "aliases": registry.aliases(home, name),
         "versions": [
-            (item.version, {key: value for key, value in item.tags.items() if "decision" not in key and "content" not in key})
+            (
+                item.version,
+                {key: value for key, value in item.tags.items() if "decision" not in key and "content" not in key},
+            )
             for item in registry.versions(home, name)
         ],
         "ledger": [
-            (entry.kind, entry.body.get("from"), entry.body.get("to"), entry.body.get("version"), entry.body.get("outcome"))
+            (
+                entry.kind,
+                entry.body.get("from"),
+                entry.body.get("to"),
+                entry.body.get("version"),
+                entry.body.get("outcome"),
+            )
             for entry in ledger.entries(name)
         ],
         "problems": ledger.verify() + ledger.missing(tags.values()),
@@ -240,7 +252,9 @@ def standing(home: Home, name: str) -> dict[str, Any]:
         "champion_by_ledger": ledger.champion(name),
         "runs": len(client.search_runs(ids)) if ids else 0,
         "logged_models": [str(model.status) for model in client.search_logged_models(ids)] if ids else [],
-        "loads": [runs.load(home, f"models:/{name}/{item.version}") is not None for item in registry.versions(home, name)],
+        "loads": [
+            runs.load(home, f"models:/{name}/{item.version}") is not None for item in registry.versions(home, name)
+        ],
     }
 
 

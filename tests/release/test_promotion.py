@@ -99,7 +99,10 @@ def test_a_promotion_that_is_repeated_moves_nothing(registered: Any) -> None:
 
 @pytest.mark.parametrize(
     ("number", "decision", "message"),
-    [("1", "0" * 64, "has no decision 000000000000 to promote wrong/1"), ("7", None, "no decision [0-9a-f]{12} to promote wrong/7")],
+    [
+        ("1", "0" * 64, "has no decision 000000000000 to promote wrong/1"),
+        ("7", None, "no decision [0-9a-f]{12} to promote wrong/7"),
+    ],
 )
 def test_a_promotion_without_a_decision_about_that_version_is_refused(
     registered: Any, number: str, decision: str | None, message: str
@@ -283,7 +286,9 @@ def test_nothing_is_moved_on_top_of_a_ledger_that_does_not_hold(registered: Any,
         connection.commit()
         connection.close()
         assert Ledger(home.ledger).verify() == []
-        with pytest.raises(GateError, match=r"does not hold: 1 decisions are no longer in it, the first is [0-9a-f]{12}"):
+        with pytest.raises(
+            GateError, match=r"does not hold: 1 decisions are no longer in it, the first is [0-9a-f]{12}"
+        ):
             promotion.recover(home, "cut")
         assert Ledger(home.ledger).entries("cut") == []
     finally:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+
 def kills(scenario: str, folder: Path, stride: int = 1) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The uninterrupted result, and the result of every `stride`-th kill point."""
     home = folder / "home"

@@ -28,7 +28,9 @@ with hold(Home(Path(sys.argv[1])), "digits", "retrain"):
 @pytest.fixture
 def other(home: Any, root: Any) -> Any:
     """Another process that holds the lease of digits."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(home.root)], cwd=root, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(home.root)], cwd=root, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None and process.stdout.readline() == "held\n"
     yield process
     process.kill()
@@ -36,9 +38,9 @@ def other(home: Any, root: Any) -> Any:
 
 
 def test_without_waiting_a_held_lease_is_refused_naming_the_holder(home: Any, other: Any) -> None:
-    with pytest.raises(RequestError, match=rf"digits is being changed by 'retrain' \(process {other.pid}, since 2") as caught:
-        with hold(home, "digits", "run", wait=False):
-            pytest.fail("two holders")
+    message = rf"digits is being changed by 'retrain' \(process {other.pid}, since 2"
+    with pytest.raises(RequestError, match=message) as caught, hold(home, "digits", "run", wait=False):
+        pytest.fail("two holders")
     assert caught.value.exit_code == 2
     assert "--no-wait" in caught.value.remedy
 
@@ -69,9 +71,9 @@ def test_a_lease_is_free_again_after_its_block_also_after_an_error(home: Any) ->
 
 
 def test_threads_of_one_process_exclude_each_other_too(home: Any) -> None:
-    with hold(home, "digits", "run"), pytest.raises(RequestError, match="is being changed by 'run'"):
-        with hold(home, "digits", "promote", wait=False):
-            pytest.fail("two holders")
+    refused = pytest.raises(RequestError, match="is being changed by 'run'")
+    with hold(home, "digits", "run"), refused, hold(home, "digits", "promote", wait=False):
+        pytest.fail("two holders")
 
 
 def test_a_holder_that_has_not_signed_yet_is_not_a_problem(home: Any) -> None:

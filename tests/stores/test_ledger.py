@@ -115,12 +115,14 @@ def test_any_changed_character_of_any_entry_is_found(data: st.DataObject, writte
         ([("DELETE FROM entries WHERE sequence = 3", ())], "entry 3 is missing"),
         ([("DELETE FROM entries WHERE sequence = 1", ())], "entry 1 is missing"),
         (
-            [("UPDATE entries SET sequence = 99 WHERE sequence = 2", ()), ("UPDATE entries SET sequence = 2 WHERE sequence = 4", ()),
+            [("UPDATE entries SET sequence = 99 WHERE sequence = 2", ()),
+             ("UPDATE entries SET sequence = 2 WHERE sequence = 4", ()),
              ("UPDATE entries SET sequence = 4 WHERE sequence = 99", ())],
             "entry 2 does not follow entry 1",
         ),
         (
-            [("INSERT INTO entries SELECT 7, time, kind, model, body, actor, hash, hash FROM entries WHERE sequence = 6", ())],
+            [("INSERT INTO entries SELECT 7, time, kind, model, body, actor, hash, hash FROM entries"
+              " WHERE sequence = 6", ())],
             "entry 7 was changed",
         ),
         ([("UPDATE entries SET body = CAST(body AS BLOB) WHERE sequence = 5", ())], "entry 5 was changed"),
@@ -222,7 +224,8 @@ for number in range(int(sys.argv[2])):
 def test_eight_processes_with_fifty_appends_each_build_one_chain(tmp_path: Path, root: Path) -> None:
     path = tmp_path / "ledger.db"
     processes = [
-        subprocess.Popen([sys.executable, "-c", APPEND, str(path), "50", f"model{number}"], cwd=root) for number in range(8)
+        subprocess.Popen([sys.executable, "-c", APPEND, str(path), "50", f"model{number}"], cwd=root)
+        for number in range(8)
     ]
     assert [process.wait(timeout=120) for process in processes] == [0] * 8
     ledger = Ledger(path)
