@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
@@ -27,7 +28,13 @@ class Judgement:
     expectations: tuple[Finding, ...]
 
 
-def judge(frame: pd.DataFrame, recipe: Recipe, suite: Suite | None, newest_batch: int) -> Judgement:
+def judge(
+    frame: pd.DataFrame,
+    recipe: Recipe,
+    suite: Suite | None,
+    newest_batch: int,
+    read: Collection[str] | None = None,
+) -> Judgement:
     """Evaluate every data gate that can be evaluated, also after one has failed.
 
     Where `expectations` fails, what it wanted to set aside is no sound quarantine; the later gates then look
@@ -38,13 +45,14 @@ def judge(frame: pd.DataFrame, recipe: Recipe, suite: Suite | None, newest_batch
         recipe: The resolved recipe.
         suite: Its expectations, or None.
         newest_batch: Number of the newest batch.
+        read: Columns of the newest read, which may lack some that earlier reads had; none: those of the frame.
 
     Raises:
         RequestError: the recipe makes a feature of the target, the id or the time.
     """
     frame = frame.reset_index(drop=True)
     candidate = candidate_of(frame, recipe.data, recipe.problem)
-    faults = schema.inspect(candidate)
+    faults = schema.inspect(candidate, read)
     sound = candidate.without(faults.columns)
     broken = broken_rules(sound, faults.columns)
     findings = run_suite(suite, _numbers_read(sound), faults.columns) if suite else Findings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,11 +41,16 @@ class SchemaFindings:
         return {*self.missing, *self.wrong_type, *self.changed}
 
 
-def inspect(candidate: Candidate) -> SchemaFindings:
-    """Find missing columns, columns of the wrong type, and columns that changed with the newest batch."""
-    missing = _missing(candidate)
+def inspect(candidate: Candidate, read: Collection[str] | None = None) -> SchemaFindings:
+    """Find missing columns, columns of the wrong type, and columns that changed with the newest batch.
+
+    Args:
+        candidate: All rows; a column that any read had is in its frame.
+        read: Columns of the newest read; none: those of the frame.
+    """
+    missing = _missing(candidate, set(candidate.frame.columns if read is None else read))
     wrong_type = _wrong_type(candidate)
-    changed = {name: how for name, how in _changed(candidate).items() if name not in wrong_type}
+    changed = {name: how for name, how in _changed(candidate).items() if name not in {*missing, *wrong_type}}
     return SchemaFindings(missing, wrong_type, changed)
 
 
@@ -70,8 +76,8 @@ def _reason(findings: SchemaFindings) -> str:
     return "; ".join(parts[:3]) + more + "."
 
 
-def _missing(candidate: Candidate) -> dict[str, str]:
-    data, present = candidate.data, set(candidate.frame.columns)
+def _missing(candidate: Candidate, present: set[str]) -> dict[str, str]:
+    data = candidate.data
     named = {
         data.target: "data.target",
         data.id: "data.id",
@@ -85,7 +91,10 @@ def _missing(candidate: Candidate) -> dict[str, str]:
         if isinstance(feature, ImageFeature) and absent:
             missing[absent[0]] = f"data.features.{name}, {len(absent)} of {len(wanted)} pixel columns"
         missing |= {column: f"data.features.{name}" for column in absent if column not in missing and len(absent) == 1}
-    return missing
+    # What is known of old rows is kept, so a column that is no longer sent would otherwise never be missed.
+    retired = "read before; if it is gone for good, declare it as {kind: drop}"
+    inferred = set(candidate.columns) - set(columns_of(data.features))
+    return missing | {column: retired for column in candidate.columns if column in inferred - present}
 
 
 def _wrong_type(candidate: Candidate) -> dict[str, str]:

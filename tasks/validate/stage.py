@@ -44,7 +44,7 @@ def validate(context: Context, ingested: Ingested) -> Validated:
     context.progress(0.1, "reading the candidate rows")
     frame = candidate_rows(context.home, ingested)
     context.progress(0.3, f"judging {len(frame):,} rows")
-    judgement = judge(frame, recipe, suite, ingested.batch)
+    judgement = judge(frame, recipe, suite, ingested.batch, ingested.columns)
     set_aside = context.folder / "quarantine.parquet"
     write(set_aside, judgement.reasons)
     report = write_page(context.folder / "validation.html", judgement)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +104,15 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
 def judged(suite: Suite) -> Callable[..., Judgement]:
     """Judge a frame of `clean_rows`' shape with the suite."""
 
-    def run(frame: pd.DataFrame, recipe: Recipe | None = None, *, with_suite: bool = True) -> Judgement:
+    def run(
+        frame: pd.DataFrame,
+        recipe: Recipe | None = None,
+        *,
+        with_suite: bool = True,
+        read: Collection[str] | None = None,
+    ) -> Judgement:
         chosen = recipe or recipe_of()
         newest = int(frame["batch"].max()) if len(frame) else 0
-        return judge(identified(frame, chosen), chosen, suite if with_suite else None, newest)
+        return judge(identified(frame, chosen), chosen, suite if with_suite else None, newest, read)
 
     return run

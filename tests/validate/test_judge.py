@@ -158,6 +158,22 @@ def test_every_data_gate_has_a_fault() -> None:
     assert {fault[1] for fault in FAULTS} == set(DATA_GATES)
 
 
+@pytest.mark.parametrize("gone", ["diagnosis", "seen", "radius", "texture"])
+def test_a_column_that_the_newest_read_no_longer_has_is_missing_although_its_old_values_are_known(
+    judged: Callable[..., Judgement], patients: pd.DataFrame, gone: str
+) -> None:
+    columns = [name for name in patients.columns if name not in (gone, "batch")]
+    judgement = judged(patients, read=columns)
+    assert failing(judgement) == ["schema"]
+    assert judgement.gates[0].evidence["missing"] == [gone]
+    assert judgement.gates[0].reason.startswith(f"column '{gone}' (")
+
+
+def test_a_dropped_column_may_vanish(judged: Callable[..., Judgement], patients: pd.DataFrame) -> None:
+    columns = [name for name in patients.columns if name not in ("cost", "batch")]
+    assert failing(judged(patients, read=columns)) == []
+
+
 def test_what_cannot_be_judged_without_the_target_is_skipped_with_the_reason(
     judged: Callable[..., Judgement], patients: pd.DataFrame
 ) -> None:
