@@ -1,13 +1,14 @@
 """Runs one recipe again and again in forked children and kills each at another side effect.
 
-    python kill_driver.py RECIPE_FOLDER WORK_FOLDER [--part K/N] [--only TEXT]
+    python kill_driver.py RECIPE_FOLDER WORK_FOLDER [--part K/N] [--only TEXT] [--limit N]
 
 A side effect is a file opened for writing, renamed, linked or removed inside the home, or a commit to a
 database. Its site is the line of this project that caused it and the part of the home it touches, so
 that a model of forty files is one site and not forty, and each stage's result is one of its own. For
 every site one child is killed just before its first effect and another just after its last (that is,
 before whatever comes next). Each time the same command then runs again, undisturbed. `--part` shares the
-points out among N processes; `--only` keeps those whose name contains TEXT.
+points out among N processes; `--only` keeps those whose name contains TEXT, `--limit`
+the first N of them.
 
 Prints one JSON object per line: the uninterrupted run first, then one per kill.
 """
@@ -118,6 +119,8 @@ def _line() -> str:
 class NoServer(nullcontext[Any]):
     """Prefect keeps no state that a promotion depends on; the full command is killed in another test."""
 
+    starts = True
+
     def __init__(self, home: Home) -> None:
         super().__init__(self)
 
@@ -208,7 +211,7 @@ def kill_points(sites: list[str]) -> dict[int, str]:
     return dict(sorted(points.items()))
 
 
-def main(recipe: Path, work: Path, part: str, only: str) -> None:
+def main(recipe: Path, work: Path, part: str, only: str, limit: int | None) -> None:
     """Count, then kill at each point and run again."""
     training.PrefectApi = NoServer  # type: ignore[assignment,misc]
     training._in_prefect = plainly
@@ -222,7 +225,7 @@ def main(recipe: Path, work: Path, part: str, only: str) -> None:
     whole = json.loads(report.read_text())
     points = {number: what for number, what in kill_points(whole["sites"]).items() if only in what}
     print(json.dumps({"status": whole["status"], "points": len(points), **state(whole_home)}), flush=True)
-    for number, what in list(points.items())[mine::parts]:
+    for number, what in list(points.items())[mine:limit:parts]:
         home = work / f"home{number}"
         killed = child(recipe, home, number, report)
         again = child(recipe, home, None, report)
@@ -238,5 +241,6 @@ if __name__ == "__main__":
     parser.add_argument("work", type=Path)
     parser.add_argument("--part", default="0/1")
     parser.add_argument("--only", default="")
+    parser.add_argument("--limit", type=int)
     options = parser.parse_args()
-    main(options.recipe, options.work, options.part, options.only)
+    main(options.recipe, options.work, options.part, options.only, options.limit)
