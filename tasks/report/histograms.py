@@ -50,10 +50,14 @@ def _bins(finite: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     if not finite.size:
         return np.zeros(1, dtype=np.int64), np.array([0.0, 1.0]), False
     low, high = float(finite.min()), float(finite.max())
-    if high - low < MOST_BINS and bool((finite == np.round(finite)).all()):
+    # Beyond 2^53 half a number more is the same number, and a bar would have no width.
+    exact = max(abs(low), abs(high)) < 2**53
+    if exact and high - low < MOST_BINS and bool((finite == np.round(finite)).all()):
         edges = np.arange(low - 0.5, high + 1.0)
         return np.histogram(finite, edges)[0], edges, True
-    if low == high:
+    if (high - low) / MOST_BINS <= 4 * np.spacing(max(abs(low), abs(high))):
+        # One value, or so nearly one that floats cannot tell the edges between them apart.
+        low, high = (low, low) if low == high else (low - 0.05 * abs(low), high + 0.05 * abs(high))
         edges = np.array(widened(low, high))
         return np.array([finite.size]), edges, False
     edges = np.histogram_bin_edges(finite[:: max(1, finite.size // 50_000)], "sturges", range=(low, high))

@@ -85,8 +85,8 @@ def _numeric_role(filled: pd.Series, name: str, distinct: int) -> tuple[Role, st
 
 
 def _counts_lines(filled: pd.Series) -> bool:
-    steps = np.diff(as_numbers(filled).to_numpy())
-    return bool(len(steps) > 0 and (steps == 1).all())
+    numbers = as_numbers(filled).to_numpy()
+    return len(numbers) > 1 and bool(np.isfinite(numbers).all()) and bool((np.diff(numbers) == 1).all())
 
 
 def _text_role(filled: pd.Series, distinct: int) -> tuple[Role, str, int]:

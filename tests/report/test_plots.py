@@ -33,6 +33,13 @@ def titles(svg: str) -> list[str]:
     return [element.text or "" for element in parsed(svg).iter(f"{SVG}title")]
 
 
+@pytest.mark.parametrize("first", [1e20, -1e20, 2.0**53, 1.0, 1e-320])
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_numbers_that_floats_hardly_tell_apart_share_a_bar(first: float, steps: int):
+    values = first + np.spacing(first) * np.arange(steps + 1)
+    assert titles(histogram(values, "x"))[0].endswith(f": {steps + 1} rows")
+
+
 def test_the_bars_of_a_histogram_hold_every_finite_row():
     values = np.r_[np.random.default_rng(0).normal(size=1000), np.nan, np.inf]
     rows = [int(re.search(r": ([\d,]+) rows", title)[1].replace(",", "")) for title in titles(histogram(values, "x"))]

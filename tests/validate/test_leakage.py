@@ -179,10 +179,13 @@ def test_more_columns_than_rows_prove_nothing() -> None:
     assert smallest_explaining_set(random.normal(size=(60, 50)), random.normal(size=(60, 1)), 0.9999) == ()
 
 
+SIDES = np.resize([1.0, -1.0], 200)
+
+
 @pytest.mark.parametrize("scale", [1e-300, 1e300])
 def test_a_leak_is_found_at_any_magnitude(scale: float) -> None:
     random = np.random.default_rng(9)
-    frame = pd.DataFrame({"x": random.normal(size=200), "y": random.normal(size=200) * scale})
+    frame = pd.DataFrame({"x": random.normal(size=200), "y": (random.normal(size=200) / 9 + SIDES) * scale})
     yes = frame.assign(target=np.where(frame["y"] > 0, "yes", "no"))
     assert leak(candidate(yes, "classification")).evidence["columns"] == ["y"]
     total = frame.assign(z=random.normal(size=200) * scale).assign(target=lambda f: f["y"] / 2 + f["z"] / 4)
