@@ -132,12 +132,12 @@ def check_disk(home: Home) -> Check:
 
 def check_tracking(home: Home) -> Check:
     """MLflow's database or server can be read."""
-    from tasks.stores import registry
+    from tasks.stores import address
 
-    if registry.is_sqlite(home) and not registry.database(home).exists():
+    if address.is_sqlite(home) and not address.database(home).exists():
         return Check("tracking", True, f"{home.tracking_uri} will be made by the first run")
     try:
-        registry.check_reachable(home)
+        address.check_reachable(home)
     except EvergreenError as error:
         return Check("tracking", False, error.message, error.remedy, isinstance(error, ServiceError))
     return Check("tracking", True, f"{home.tracking_uri} answers")

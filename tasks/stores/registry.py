@@ -6,18 +6,14 @@ the MLflow door (`tasks/stores/runs.py`), which offers the functions others need
 
 from __future__ import annotations
 
-import sqlite3
-import urllib.parse
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks.core.errors import ServiceError
 from tasks.core.hashing import file_sha256, json_sha256
 from tasks.core.home import Home
 from tasks.stores import rest
+from tasks.stores.address import is_http, is_sqlite, select
 
 CHAMPION = "champion"
 
@@ -34,7 +30,6 @@ BLOCKED_REASON = "evergreen.blocked_reason"
 version, the hash of the resolved recipe, the git commit, `content_hash` of the model's files, the
 SHA-256 of the weights, the decision that promoted it, and why it must not be promoted again."""
 
-_TIMEOUT_SECONDS = 5.0
 _WRITTEN_BY_LOADING = ("registered_model_meta",)
 
 
@@ -78,7 +73,7 @@ def aliases(home: Home, name: str) -> dict[str, str]:
     if not is_sqlite(home):
         found = _model_by_client(home, name)
         return {alias: str(number) for alias, number in found.aliases.items()} if found else {}
-    rows = _query(
+    rows = select(
         home, "SELECT alias, version FROM registered_model_aliases WHERE workspace = 'default' AND name = ?", name
     )
     return {alias: str(version) for alias, version in rows}
@@ -96,7 +91,7 @@ def model_tags(home: Home, name: str) -> dict[str, str]:
         found = _model_by_client(home, name)
         return dict(found.tags) if found else {}
     return dict(
-        _query(home, "SELECT key, value FROM registered_model_tags WHERE workspace = 'default' AND name = ?", name)
+        select(home, "SELECT key, value FROM registered_model_tags WHERE workspace = 'default' AND name = ?", name)
     )
 
 
@@ -143,40 +138,13 @@ def content_hash(folder: Path) -> str:
     return json_sha256(files)
 
 
-def is_http(home: Home) -> bool:
-    """Whether tracking goes through a server."""
-    return home.tracking_uri.startswith(("http://", "https://"))
-
-
-def is_sqlite(home: Home) -> bool:
-    """Whether tracking goes to an SQLite file."""
-    return home.tracking_uri.startswith("sqlite:///")
-
-
-def database(home: Home) -> Path:
-    """The SQLite file of a home whose tracking is local."""
-    return Path(home.tracking_uri.removeprefix("sqlite:///").partition("?")[0])
-
-
-def check_reachable(home: Home) -> None:
-    """Fail fast, and in words, where MLflow itself would retry for minutes.
-
-    Raises:
-        ServiceError: the server does not answer, or the database is locked or not a database.
-    """
-    if is_http(home):
-        rest.get(home.tracking_uri, "experiments/search", {"max_results": "1"})
-    elif is_sqlite(home):
-        _query(home, "SELECT version_num FROM alembic_version")
-
-
 def _versions_by_sql(home: Home, name: str) -> list[VersionInfo]:
     tags: dict[str, dict[str, str]] = {}
-    for number, key, value in _query(
+    for number, key, value in select(
         home, "SELECT version, key, value FROM model_version_tags WHERE workspace = 'default' AND name = ?", name
     ):
         tags.setdefault(str(number), {})[key] = value
-    rows = _query(
+    rows = select(
         home,
         "SELECT version, run_id, source, status, creation_time FROM model_versions"
         " WHERE workspace = 'default' AND name = ? AND current_stage != 'Deleted_Internal'",
@@ -186,43 +154,6 @@ def _versions_by_sql(home: Home, name: str) -> list[VersionInfo]:
         VersionInfo(str(number), run_id or "", source or "", status or "", int(created or 0), tags.get(str(number), {}))
         for number, run_id, source, status, created in rows
     ]
-
-
-def _query(home: Home, sql: str, *values: str) -> list[Any]:
-    """Rows of one SELECT; none where the database does not exist yet."""
-    path = database(home)
-    if not path.exists() or not path.stat().st_size:
-        return []
-    with _readable(path):
-        # Not mode=ro: after a kill a reader has to roll the interrupted transaction back first.
-        uri = f"file:{urllib.parse.quote(str(path.absolute()))}?mode=rw"
-        with closing(sqlite3.connect(uri, uri=True, timeout=_TIMEOUT_SECONDS)) as connection:
-            connection.execute("PRAGMA query_only = 1")
-            return connection.execute(sql, values).fetchall()
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):
-            raise ServiceError(
-                f"The tracking database {path} is locked by another program.",
-                remedy="Wait until it is done or end it, then run the command again.",
-                code="tracking",
-            ) from error
-        raise _unreadable(path, error) from error
-    except sqlite3.DatabaseError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> ServiceError:
-    return ServiceError(
-        f"The tracking database {path} cannot be read: {error}.",
-        remedy="Restore it from a backup, or name another --home.",
-        code="tracking",
-    )
 
 
 def _version_of_json(item: dict[str, Any]) -> VersionInfo:

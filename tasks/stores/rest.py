@@ -51,7 +51,7 @@ def get(server: str, path: str, query: dict[str, str]) -> dict[str, Any]:
         ServiceError: the server does not answer in time, or answers with an error.
     """
     url = f"{shown(server).rstrip('/')}/api/2.0/mlflow/{path}?{urllib.parse.urlencode(query)}"
-    # Only http and https addresses get here (registry.is_http).
+    # Only http and https addresses get here (address.is_http).
     request = urllib.request.Request(url, headers=_authorization(server))  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310

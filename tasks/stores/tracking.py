@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from tasks.core.errors import RequestError, ServiceError
 from tasks.core.home import Home
-from tasks.stores import registry, rest
+from tasks.stores import address, rest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -57,9 +57,9 @@ def open_tracking(home: Home) -> MlflowClient:
     Raises:
         ServiceError: the server does not answer, or the database is locked or damaged.
     """
-    registry.check_reachable(home)
+    address.check_reachable(home)
     prepare_environment()
-    if registry.is_sqlite(home):
+    if address.is_sqlite(home):
         _make_database(home)
     from mlflow import MlflowClient
 
@@ -132,7 +132,7 @@ def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
 
     found = client.get_experiment_by_name(name)
     if found is None:
-        location = (home.mlflow / "artifacts" / name).as_uri() if registry.is_sqlite(home) else None
+        location = (home.mlflow / "artifacts" / name).as_uri() if address.is_sqlite(home) else None
         try:
             return str(client.create_experiment(name, artifact_location=location))
         except MlflowException as error:
@@ -154,7 +154,7 @@ def _make_database(home: Home) -> None:
     Two processes that let MLflow create one schema at once break it, and a kill in the middle breaks it
     for good; a rename can do neither.
     """
-    path = registry.database(home)
+    path = address.database(home)
     if _exists(path):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +181,7 @@ def _exists(path: Path) -> bool:
 
 
 def _failed(home: Home, error: Exception) -> ServiceError:
-    place = "server" if registry.is_http(home) else f"database {rest.shown(home.tracking_uri)}"
+    place = "server" if address.is_http(home) else f"database {rest.shown(home.tracking_uri)}"
     return ServiceError(
         f"The tracking {place} failed: {_line(error)}",
         remedy="Check that it is up and can be written to, then run the command again.",

@@ -85,14 +85,14 @@ def open_once(home: Home) -> None:
     """Let MLflow look its schema over once, here; no connection is left open across a fork."""
     import sqlalchemy
 
-    from tasks.stores import registry, runs
+    from tasks.stores import address, runs
 
     client = runs.open_tracking(home)
     client.search_experiments()
     client.search_registered_models()
     for engine in [item for item in gc.get_objects() if isinstance(item, sqlalchemy.Engine)]:
         engine.dispose()
-    assert registry.database(home).exists()
+    assert address.database(home).exists()
 
 
 def in_child(work: Callable[[], Any]) -> tuple[int, Any]:

@@ -19,7 +19,7 @@ import pytest
 
 from tasks.core.errors import RequestError, ServiceError
 from tasks.core.home import open_home
-from tasks.stores import registry, runs
+from tasks.stores import address, registry, runs
 
 
 def test_a_damaged_database_is_a_service_error_at_once(home: Any) -> None:
@@ -36,8 +36,8 @@ def test_a_locked_database_is_a_service_error_naming_it(
 ) -> None:
     run_id = runs.start_run(shared_home, "locked", "k", {}, {})
     runs.register(shared_home, "locked", log_times(shared_home, run_id, "k"), run_id, {}, "k")
-    monkeypatch.setattr("tasks.stores.registry._TIMEOUT_SECONDS", 0.1)
-    blocker = sqlite3.connect(registry.database(shared_home))
+    monkeypatch.setattr("tasks.stores.address._TIMEOUT_SECONDS", 0.1)
+    blocker = sqlite3.connect(address.database(shared_home))
     blocker.execute("BEGIN EXCLUSIVE")
     try:
         with pytest.raises(ServiceError, match=r"mlflow\.db is locked by another program"):

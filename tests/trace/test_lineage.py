@@ -15,7 +15,7 @@ import pytest
 
 from tasks.core.errors import RequestError
 from tasks.release import promotion
-from tasks.stores import registry, runs
+from tasks.stores import address, registry, runs
 from tasks.stores.journal import Journal, Predicted
 from tasks.stores.ledger import Ledger
 from tasks.trace.lineage import explain, explain_prediction
@@ -199,7 +199,7 @@ def test_one_changed_byte_in_a_stage_result_names_its_link(
     ],
 )
 def test_one_changed_byte_in_mlflow_names_its_link(champion: Any, kind: str, statement: str) -> None:
-    with sql(registry.database(champion), statement):
+    with sql(address.database(champion), statement):
         assert broken(champion) == [kind]
 
 
@@ -223,7 +223,7 @@ def test_a_changed_or_cut_ledger_names_the_decision(champion: Any, statement: st
 def test_an_alias_that_somebody_else_moved_names_the_alias_until_it_is_entered(champion: Any) -> None:
     (own,) = registry.versions(champion, "toy")
     other = runs.register(champion, "toy", own.source, own.run_id, {}, "another key")
-    with sql(registry.database(champion), f"UPDATE registered_model_aliases SET version = {other}"):
+    with sql(address.database(champion), f"UPDATE registered_model_aliases SET version = {other}"):
         links = explain(champion, "toy", verify=True)["links"]
         assert [link["kind"] for link in links if link["ok"] is False] == ["alias"]
         assert "the ledger knows of no move there: it says version 1" in links[0]["detail"]
@@ -234,7 +234,7 @@ def test_an_alias_that_somebody_else_moved_names_the_alias_until_it_is_entered(c
 def test_a_rollback_and_a_return_by_a_person_are_explained_too(champion: Any) -> None:
     (own,) = [item for item in registry.versions(champion, "toy") if item.version == "1"]
     other = runs.register(champion, "toy", own.source, own.run_id, {}, "by a person")
-    with sql(champion.ledger), sql(registry.database(champion)):
+    with sql(champion.ledger), sql(address.database(champion)):
         promotion.promote_by_person(champion, "toy", other, reason="to try it")
         answer = explain(champion, "toy", verify=True)
         assert answer["verified"] is True and answer["model"]["version"] == other
