@@ -72,7 +72,8 @@ def _status(execution: Execution) -> tuple[Status, str]:
         return "unchanged", "the challenger would be the champion itself"
     if promoted is None:
         last = next(reversed(execution.taken), "")
-        return "completed", f"ended after {last}, as asked"
+        skipped = execution.taken[last].why if last and execution.taken[last].state == "skipped" else ""
+        return "completed", f"ended after {last}, as asked" + (f", which had nothing to do: {skipped}" if skipped else "")
     return promoted.status, promoted.reason
 
 

@@ -23,6 +23,8 @@ class EvergreenError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, remedy: str = "", code: str = "error") -> None:
+        # A column's name may hold line breaks; a sentence has none.
+        message = " ".join(message.splitlines())
         super().__init__(message)
         self.message = message
         self.remedy = remedy

@@ -183,13 +183,23 @@ def _refusal(file: Path, values: dict[str, Any], error: ValidationError) -> Requ
         return RequestError(f"{file}: unknown key '{field}'{rest}.", remedy=remedy, code="recipe")
     if first["type"] == "missing":
         return RequestError(f"{file}: '{field}' is missing{rest}.", remedy=f"Add {field}.", code="recipe")
-    message = first["msg"].removeprefix("Value error, ")
-    where = f"'{field}': " if field else ""
     return RequestError(
-        f"{file}: {where}{message[:1].lower()}{message[1:]}{rest}.",
+        f"{file}: {_in_words(first, field)}{rest}.",
         remedy="`evergreen schema` lists every field with its type and range.",
         code="recipe",
     )
+
+
+def _in_words(problem: Any, field: str) -> str:
+    """What pydantic found, without the words it uses for its own parts."""
+    if problem["type"] == "union_tag_invalid":
+        return f"'{field}.kind': '{problem['ctx']['tag']}' is not one of {problem['ctx']['expected_tags']}"
+    if problem["type"] == "union_tag_not_found":
+        return f"'{field}.kind' is missing"
+    if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return f"'{field}' must be a section with fields of its own, and a single value stands there"
+    message = problem["msg"].removeprefix("Value error, ")
+    return (f"'{field}': " if field else "") + message[:1].lower() + message[1:]
 
 
 def _path(values: Any, location: Iterable[int | str]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+import numpy as np
 import pandas as pd
 
 from tasks.core.errors import RequestError
@@ -54,11 +55,14 @@ def problem_of(values: pd.Series) -> Problem:
     quantity, ten digits that all occur are classes.
 
     Raises:
-        RequestError: the target is text of which nearly every row has its own.
+        RequestError: the target is text of which nearly every row has its own, or fewer than two of its numbers
+            are finite.
     """
     filled = values[~is_empty(values)]
     distinct = int(filled.nunique())
-    if pd.api.types.is_bool_dtype(filled.dtype) or share_of_numbers(filled) < MOSTLY_NUMBERS:
+    # In a column of numbers, infinities are rows to set aside and no reason to take the others for labels.
+    typed = pd.api.types.is_numeric_dtype(filled.dtype) and not pd.api.types.is_bool_dtype(filled.dtype)
+    if not typed and (pd.api.types.is_bool_dtype(filled.dtype) or share_of_numbers(filled) < MOSTLY_NUMBERS):
         if distinct > max(MOST_CLASSES, len(filled) / 2):
             raise RequestError(
                 f"The target '{values.name}' has {distinct} different texts in {len(filled)} rows: neither a class "
@@ -67,7 +71,14 @@ def problem_of(values: pd.Series) -> Problem:
                 code="column",
             )
         return "classification"
-    numbers = as_numbers(filled).dropna()
+    numbers = as_numbers(filled)
+    numbers = numbers[np.isfinite(numbers)]
+    if numbers.nunique() < 2:
+        raise RequestError(
+            f"The target '{values.name}' has fewer than two different finite numbers, so there is nothing to learn.",
+            remedy="Name another column with --target.",
+            code="column",
+        )
     if bool((numbers % 1 != 0).any()) or numbers.nunique() > MOST_CLASSES:
         return "regression"
     if numbers.nunique() <= 2:

@@ -43,7 +43,7 @@ def volume(kept: Candidate, sides: pd.Series, minimum: int, newest_batch: int) -
     elif not newest:
         reason = "No row of the newest batch is left after quarantine."
     elif empty:
-        reason = f"The split {' and the split '.join(empty)} has no labelled row."
+        reason = f"The split {' and the split '.join(empty)} {'have' if len(empty) > 1 else 'has'} no labelled row."
     else:
         return Gate("volume", "passed", minimum, evidence)
     return Gate("volume", "failed", minimum, {**evidence, "reason": reason})

@@ -208,6 +208,7 @@ def test_copies_under_different_ids_are_announced() -> None:
         (pd.DataFrame({"a": [None, None]}), "a", "'a' is empty", "--target"),
         (pd.DataFrame({"a": [1, 1]}), "a", "the same value in every row", "--target"),
         (pd.DataFrame({"a": [1, 2], "batch": [1, 2]}), "a", "have a column 'batch'", "Rename"),
+        (pd.DataFrame({"a": [1.0, np.inf, 1.0, -np.inf]}), "a", "fewer than two different finite", "--target"),
         (pd.DataFrame({"a": [f"name {n}" for n in range(90)]}), "a", "neither a class nor a quantity", "--target"),
     ],
 )
@@ -217,6 +218,15 @@ def test_a_target_that_cannot_be_learned_is_one_sentence(
     with pytest.raises(RequestError) as caught:
         infer(frame, target)
     assert message in caught.value.message and remedy in caught.value.remedy
+
+
+def test_a_target_with_infinities_is_a_quantity() -> None:
+    random = np.random.default_rng(3)
+    frame = pd.DataFrame({"x": random.normal(size=200), "y": random.normal(size=200)})
+    frame.loc[::8, "y"] = np.inf
+    found = infer(frame, "y")
+    assert found.problem == "regression"
+    assert found.set_aside == 0.125
 
 
 @pytest.mark.parametrize(
