@@ -72,8 +72,9 @@ def _status(execution: Execution) -> tuple[Status, str]:
         return "unchanged", "the challenger would be the champion itself"
     if promoted is None:
         last = next(reversed(execution.taken), "")
-        skipped = execution.taken[last].why if last and execution.taken[last].state == "skipped" else ""
-        return "completed", f"ended after {last}, as asked" + (f", which had nothing to do: {skipped}" if skipped else "")
+        skipped = bool(last) and execution.taken[last].state == "skipped"
+        why = f", which had nothing to do: {execution.taken[last].why}" if skipped else ""
+        return "completed", f"ended after {last}, as asked{why}"
     return promoted.status, promoted.reason
 
 
