@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import RequestError
-from tasks.core.hashing import file_sha256
+from tasks.core.hashing import file_sha256, json_sha256
 
 
 def source_file(ref: str, folder: Path) -> Path:
@@ -42,7 +42,7 @@ def source_file(ref: str, folder: Path) -> Path:
 
 
 def load(ref: str, folder: Path) -> Any:
-    """The object a reference names. Its file runs once per content.
+    """The object a reference names. A file runs once per content, in each folder it lies in.
 
     Raises:
         RequestError: the file or module is absent, fails when imported, or lacks the name.
@@ -68,7 +68,8 @@ def load(ref: str, folder: Path) -> Any:
 
 
 def _load_file(path: Path) -> Any:
-    name = f"evergreen_ref_{file_sha256(path)[:12]}"
+    # The place counts as well: what a file reads beside itself differs where equal files lie in two folders.
+    name = f"evergreen_ref_{json_sha256([str(path), file_sha256(path)])[:12]}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None
