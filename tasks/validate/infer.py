@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from tasks.core.errors import RequestError
 from tasks.core.recipe import Data, Gates, Recipe
 from tasks.core.rows import Identity, row_ids
 from tasks.core.splits import SPLITS, assign
@@ -40,7 +41,8 @@ def infer(frame: pd.DataFrame, target: str) -> Inference:
     """Look at a table [N] and decide how to learn `target` from it.
 
     Raises:
-        RequestError: no such target, no rows, a reserved column name, a target with nothing to learn.
+        RequestError: no such target, no rows, a reserved column name, a target with nothing to learn, no column to
+            learn it from.
     """
     frame = frame.rename(columns=str).reset_index(drop=True)
     require_target(frame, target)
@@ -59,10 +61,23 @@ def infer(frame: pd.DataFrame, target: str) -> Inference:
         labelled=int((~is_empty(frame[target])).sum()),
     )
     found, giveaways = _without_giveaways(found, frame)
+    _require_a_feature(found)
     found = _split(found, frame)
     found, rare = _classes(found, frame)
     found = replace(found, margin=_margin(found), max_quarantined=_limit(found))
     return replace(found, notes=tuple(notes_of(found, giveaways, rare)))
+
+
+def _require_a_feature(found: Inference) -> None:
+    if any(column.role != "drop" for column in found.columns if column.name not in (found.id, found.time)):
+        return
+    why = {found.id: "it identifies the rows", found.time: "it orders the rows in time"}
+    shown = [f"'{column.name}' ({why.get(column.name, column.why)})" for column in found.columns[:10]]
+    raise RequestError(
+        f"No column is left to learn '{found.target}' from: {', '.join(shown) or 'the data have no other column'}.",
+        remedy="Add columns that say something about it, or name another column with --target.",
+        code="column",
+    )
 
 
 def recipe_of(found: Inference, name: str = "new", reader: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -208,6 +208,8 @@ def test_copies_under_different_ids_are_announced() -> None:
         (pd.DataFrame({"a": [None, None]}), "a", "'a' is empty", "--target"),
         (pd.DataFrame({"a": [1, 1]}), "a", "the same value in every row", "--target"),
         (pd.DataFrame({"a": [1, 2], "batch": [1, 2]}), "a", "have a column 'batch'", "Rename"),
+        (pd.DataFrame({"a": [1, 2] * 9, "row id": range(18), "x": 7}), "a", "'a' from: 'row id' (it ", "Add columns"),
+        (pd.DataFrame({"a": [1, 2] * 9}), "a", "no other column", "Add columns"),
         (pd.DataFrame({"a": [1.0, np.inf, 1.0, -np.inf]}), "a", "fewer than two different finite", "--target"),
         (pd.DataFrame({"a": [f"name {n}" for n in range(90)]}), "a", "neither a class nor a quantity", "--target"),
     ],
