@@ -198,7 +198,7 @@ def _in_words(problem: Any, field: str) -> str:
         return f"'{field}.kind' is missing"
     if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
         return f"'{field}' must be a section with fields of its own, and a single value stands there"
-    message = problem["msg"].removeprefix("Value error, ")
+    message = str(problem["msg"]).removeprefix("Value error, ")
     return (f"'{field}': " if field else "") + message[:1].lower() + message[1:]
 
 

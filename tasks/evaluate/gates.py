@@ -82,7 +82,7 @@ def beats_baseline(
         "predictor that ignores the features."
     )
     if same and metric == "accuracy":
-        reason += " Where classes are unbalanced, promote by roc_auc, f1_macro or log_loss."
+        reason = f"{reason[:-1]}; where classes are unbalanced, promote by roc_auc, f1_macro or log_loss."
     return Gate("beats_baseline", "failed", floor, {"reason": reason, **evidence})
 
 

@@ -11,6 +11,7 @@ from tasks import metrics
 from tasks.core.context import Context
 from tasks.core.contracts import Evaluated, Gate, Packaged, Prepared, Rule, Verdict, Versioned
 from tasks.core.errors import EvergreenError, ServiceError
+from tasks.core.hashing import json_sha256
 from tasks.release import rescoring
 from tasks.release.answers import Scores
 from tasks.release.rescoring import Incomparable, Rows
@@ -82,11 +83,14 @@ def _against(context: Context, versioned: Versioned, prepared: Prepared, evaluat
     if not len(left.frame):
         raise Incomparable("no test row is left that neither model has trained on")
     models = _Models(context, prepared, left, champion, anchor)
-    main, guard = models.against_champion(rule)
+    newest = models.newest()
+    main, guard = models.against_champion(rule, newest)
     versus_anchor = models.against_anchor() if anchor else None
     verdict, reason = combine(main, guard, versus_anchor)
     evidence: dict[str, Any] = {**main.evidence, "reason": reason, "champion_version": number}
     evidence |= {"test_rows": len(free), "seen_by_one": int(len(free) - free.sum())}
+    # So that anybody who has the dataset can tell which rows decided, and that neither model has seen one of them.
+    evidence |= {"rows_sha256": json_sha256(sorted(left.frame["row_id"][newest]))}
     evidence |= {"guard": guard.evidence if guard else None}
     if versus_anchor is not None:
         evidence |= {"anchor_version": anchor_number, "anchor": versus_anchor.evidence}
@@ -109,8 +113,8 @@ class _Models:
         )
         self.anchor = anchors[0] if anchors else None
 
-    def against_champion(self, rule: Rule) -> tuple[Judgement, Judgement | None]:
-        """On the newest rows, by the rule; and on the older rows, which guard."""
+    def newest(self) -> np.ndarray[Any, Any]:
+        """Which of the rows [N] decide; the others guard."""
         recipe = self.context.recipe
         needed = rows_to_decide(
             recipe.problem,
@@ -121,7 +125,10 @@ class _Models:
             self.promotion.margin,
             classes=self.classes or None,
         )
-        newest = decision_rows(self.rows.frame["batch"].to_numpy(dtype=np.int64), needed)
+        return decision_rows(self.rows.frame["batch"].to_numpy(dtype=np.int64), needed)
+
+    def against_champion(self, rule: Rule, newest: np.ndarray[Any, Any]) -> tuple[Judgement, Judgement | None]:
+        """On the newest rows, by the rule; and on the older rows, which guard."""
         main = self._judge(self.champion, newest, rule, self.promotion.margin)
         guard = None if newest.all() else self._judge(self.champion, ~newest, "non_inferior", self.promotion.margin)
         return main, guard

@@ -116,7 +116,8 @@ def _sums(rows: pd.DataFrame, names: Sequence[str], responses: Numbers) -> list[
 def _filled(values: pd.Series) -> Numbers:
     numbers = pd.Series(_scaled(as_numbers(values).to_numpy()))
     finite = numbers.where(np.isfinite(numbers))
-    return finite.fillna(float(finite.mean()) if finite.notna().any() else 0.0).to_numpy()
+    filled = finite.fillna(float(finite.mean()) if finite.notna().any() else 0.0)
+    return np.asarray(filled, dtype=np.float64)
 
 
 def _scaled(values: Numbers) -> Numbers:
