@@ -3,7 +3,7 @@
 A stage is a plain function `(context, *results of earlier stages) -> contract`. What the decorator adds
 is a declaration: which recipe fields, earlier results and libraries the result depends on. `plan` and
 `run` make the cache key from that declaration alone, so a field that is read but not declared is a bug;
-`tests/test_stage.py` proves for each stage that it is none.
+`tests/flows/test_declarations.py` proves for each stage that there is none.
 
 Nothing heavy is imported here: `plan` and an unchanged `run` read declarations without Prefect.
 """

@@ -170,9 +170,10 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def _recipe_json(context: Context, versioned: Versioned, prepared: Prepared) -> dict[str, Any]:
     """What a later decision needs to know which rows this model has seen."""
-    recipe = context.recipe.model_dump(mode="json")
-    sections = {name: recipe[name] for name in ("name", "problem", "data", "transforms", "model")}
-    return {**sections, "dataset": versioned.version, "cutoff": prepared.cutoff}
+    recipe = context.recipe
+    sections = {name: getattr(recipe, name).model_dump(mode="json") for name in ("data", "transforms", "model")}
+    named = {"name": recipe.name, "problem": recipe.problem}
+    return {**named, **sections, "dataset": versioned.version, "cutoff": prepared.cutoff}
 
 
 def _architecture(section: dict[str, Any]) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def test_each_cause_is_told(folder: Path) -> None:
     assert (changed.step("ingest").cause, changed.step("ingest").detail) == ("data_changed", "the source's bytes")
     assert changed.step("prepare").cause == "upstream"
 
-    assert plan(loaded, home, champion="1").step("decide").detail == "champion: None → 1"
+    assert plan(loaded, home, champion="1").step("decide").detail == "champion: none → 1"
 
     artifact(home, "prepare").write_text("damaged")
     damaged = plan(loaded, home)

@@ -90,7 +90,7 @@ def test_prefect_shows_one_readable_task_per_stage_and_the_artifacts(first: Ran,
     assert set(tasks) == set(STAGES)
     assert artifacts["digits-gates"] == "table"
     assert artifacts["digits-decision"] == "markdown"
-    assert artifacts["train-progress"] == "progress"
+    assert artifacts["digits-train-progress"] == "progress"
 
 
 def test_nothing_changed_is_answered_without_the_heavy_libraries(first: Ran, home: Path) -> None:
