@@ -67,17 +67,7 @@ class PrefectApi:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}/api"
         os.environ["PREFECT_API_URL"] = self.url
-        command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
-        command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"]
-        with (self._home.prefect / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                env={**_server_environment(self._home), "PREFECT_SERVER_UI_ENABLED": "false"},
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                preexec_fn=die_with_parent,
-            )
+        self._process = start_server(self._home, port)
 
     @property
     def starts(self) -> bool:
@@ -111,12 +101,7 @@ class PrefectApi:
         if self._process is None:
             return
         _drain()
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        stop(self._process)
         os.environ.pop("PREFECT_API_URL", None)
 
 
@@ -142,10 +127,53 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1: PR_SET_PDEATHSIG, see prctl(2)
 
 
+def start_server(home: Home, port: int, *, pages: bool = False) -> subprocess.Popen[bytes]:
+    """Start a Prefect server on the home's database; what it says goes to `server.log` of the home.
+
+    With `pages` it shows its web pages and leaves the background services (schedules, clean-up) to the
+    servers of the runs, so that it can stay open beside them. It dies with this process.
+    """
+    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"]
+    settings = _pages(home) if pages else {"PREFECT_SERVER_UI_ENABLED": "false"}
+    with (home.prefect / "server.log").open("ab") as log:
+        return subprocess.Popen(
+            command,
+            env={**_server_environment(home), **settings},
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=die_with_parent,
+        )
+
+
+def stop(process: subprocess.Popen[bytes], seconds: float = 15.0) -> None:
+    """End a server we started: politely, then for good."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _pages(home: Home) -> dict[str, str]:
+    return {
+        "PREFECT_SERVER_UI_ENABLED": "true",
+        # Relative, so that the pages ask the server they came from, whatever its port.
+        "PREFECT_SERVER_UI_API_URL": "/api",
+        # The second edition of the pages asks a foreign host for its settings even with analytics off.
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
+        # Prefect rewrites its pages when it serves them; by default inside the installed package.
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home.prefect / "pages"),
+        "PREFECT__SERVER_WEBSERVER_ONLY": "true",
+    }
+
+
 def _server_environment(home: Home) -> dict[str, str]:
     database = f"sqlite+aiosqlite:///{Path(home.prefect) / 'prefect.db'}"
     given = {"PREFECT_API_DATABASE_CONNECTION_URL": database, "PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
-    environment = {**given, **os.environ, **QUIET}
+    environment = {**given, **os.environ, **QUIET, "PREFECT_HOME": str(home.prefect)}
     environment.pop("PREFECT_API_URL", None)
     return environment
 
