@@ -28,6 +28,7 @@ from tasks.release.promotion import record_decision, recover
 from tasks.release.stage import decide, package, promote
 from tasks.stage import Stage, as_task
 from tasks.stores.lease import hold
+from tasks.stores.tracking import prepare_environment
 from tasks.train.stage import preflight, train
 from tasks.validate.stage import validate
 
@@ -180,8 +181,10 @@ def _in_prefect(order: Order, execution: Execution, tell: Callable[[str], None])
     failure: list[EvergreenError] = []
 
     def perform(stage: Stage, *inputs: Any) -> Any:
-        execution.progress = artifacts.progress_of(stage.name, tell)
+        progress = artifacts.Progress(order.loaded.recipe.name, stage.name, tell)
+        execution.progress = progress
         as_task(stage, lambda: execution.carry_out(stage, *inputs))()
+        progress.finish()
         taken = execution.taken[stage.name]
         tell(f"{stage.name} {taken.state} in {taken.seconds:.1f} s")
         return taken.output
@@ -226,7 +229,8 @@ def _consumer_ahead(order: Order, plan: Plan) -> AbstractContextManager[Any]:
 def _import_ahead(plan: Plan) -> None:
     """Import what the stages need while the server's process boots: both take seconds, on different cores."""
     names = ["prefect", *(name for step in plan.runs for name in HEAVY.get(step.name, ()))]
-
+    # MLflow reads what it may log and send while it is imported.
+    prepare_environment()
     for name in names:
         if name not in sys.modules:
             importlib.import_module(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -60,6 +61,24 @@ def listing(names: list[str] | tuple[str, ...], most: int = 5) -> str:
     if len(names) > most:
         return f"{', '.join(shown)} and {len(names) - most:,} more"
     return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def in_words(evidence: Mapping[str, Any]) -> str:
+    """A gate's evidence on one line; the reason is left out, it stands elsewhere.
+
+    >>> in_words({"rows_kept": 1797, "splits": {"train": 9}, "missing": [], "reason": "because"})
+    'rows kept: 1,797; splits: train 9; missing: none'
+    """
+    parts = []
+    for key, value in evidence.items():
+        if key == "reason":
+            continue
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{name} {show(item)}" for name, item in value.items())
+        elif isinstance(value, list | tuple):
+            value = ", ".join(show(item) for item in value)
+        parts.append(f"{key.replace('_', ' ')}: {'none' if value == '' else show(value)}")
+    return "; ".join(parts)
 
 
 def _number(value: float) -> str:

@@ -22,7 +22,7 @@ from markupsafe import Markup
 from tasks.core.contracts import Gate
 from tasks.core.home import write_atomically
 from tasks.report.layout import STYLE, TEMPLATE
-from tasks.report.numbers import show
+from tasks.report.numbers import in_words, show
 
 # state -> (tone, sign): the sign says it to those who do not see the colour.
 STATES = {
@@ -131,7 +131,7 @@ class Page:
         """A table of gates: state, threshold, why, and the evidence in numbers."""
         shown = list(gates)
         heads = ["gate", "state", "threshold", "evidence"]
-        rows = [[gate.name, Badge(gate.state), gate.threshold, _evidence(gate.evidence)] for gate in shown]
+        rows = [[gate.name, Badge(gate.state), gate.threshold, in_words(gate.evidence)] for gate in shown]
         if any(_why(gate) for gate in shown):
             heads.insert(3, "why")
             for row, gate in zip(rows, shown, strict=True):
@@ -193,20 +193,6 @@ def _cell(value: Any) -> dict[str, Any]:
 
 def _why(gate: Gate) -> str:
     return gate.reason if gate.state != "passed" else str(gate.evidence.get("reason", ""))
-
-
-def _evidence(evidence: dict[str, Any]) -> str:
-    """Evidence on one line; nested values in Python's short form, the reason left out (it stands beside)."""
-    parts = []
-    for key, value in evidence.items():
-        if key == "reason":
-            continue
-        if isinstance(value, dict):
-            value = ", ".join(f"{name} {show(item)}" for name, item in value.items())
-        elif isinstance(value, list | tuple):
-            value = ", ".join(show(item) for item in value)
-        parts.append(f"{key.replace('_', ' ')}: {'none' if value == '' else show(value)}")
-    return "; ".join(parts)
 
 
 def _inline(svg: str, prefix: str, alt: str) -> Markup:
