@@ -8,6 +8,7 @@ from typing import Any
 from flows.engine import Execution
 from tasks.core.contracts import STAGES, Decided, Evaluated, Gate, Packaged, Status, to_json
 from tasks.core.errors import EvergreenError, GateError, ServiceError
+from tasks.core.recipe import CLASSIFICATION_METRICS, REGRESSION_METRICS
 from tasks.stores import registry
 
 EXIT_CODES: dict[Status, int] = {
@@ -69,7 +70,7 @@ def stopped_by_service(recipe: str, error: ServiceError) -> Outcome:
 def _status(execution: Execution) -> tuple[Status, str]:
     promoted = _output(execution, "promote")
     if "promote" in execution.plan.settled:
-        return "unchanged", "the challenger would be the champion itself"
+        return "unchanged", _nothing_new(execution)
     if promoted is None:
         last = next(reversed(execution.taken), "")
         skipped = bool(last) and execution.taken[last].state == "skipped"
@@ -96,11 +97,26 @@ def _payload(execution: Execution, reason: str) -> dict[str, Any]:
         "previous_champion": promoted.previous if promoted else None,
         "run_id": trained.run_id if trained else None,
         "dataset": _dataset(execution),
-        "metrics": evaluated.metrics if evaluated else {},
+        "metrics": _metrics(evaluated) if evaluated else {},
         "gates": [to_json(gate) for gate in execution.gates],
         "decision": _decision(decided),
         "stages": _stages(execution),
         "reports": _reports(execution),
+    }
+
+
+def _nothing_new(execution: Execution) -> str:
+    champion = registry.champion_version(execution.home, execution.loaded.recipe.name)
+    return f"Data, recipe, code and libraries would give version {champion} again, which is the champion."
+
+
+def _metrics(evaluated: Evaluated) -> dict[str, dict[str, float]]:
+    """As a reader expects them: validation before test, metrics in the order the recipe's schema has them."""
+    order = [*CLASSIFICATION_METRICS, *REGRESSION_METRICS]
+    splits = sorted(evaluated.metrics, key=("validation", "test").index)
+    return {
+        split: {name: evaluated.metrics[split][name] for name in order if name in evaluated.metrics[split]}
+        for split in splits
     }
 
 

@@ -35,17 +35,17 @@ def command(
     home = invocation.open_home()
     order = Order(loaded, home, until=until, promote=not no_promote, wait=not no_wait)
     outcome = execute(order, tell=note)
-    return Answer({"status": outcome.status, **outcome.payload}, text_of(outcome), outcome.exit_code)
+    return Answer({"status": outcome.status, **outcome.payload}, text_of(outcome, home.tracking_uri), outcome.exit_code)
 
 
-def text_of(outcome: Outcome) -> str:
+def text_of(outcome: Outcome, tracking_uri: str) -> str:
     """The outcome for a person: the decision first, then the numbers, then where to look and go next."""
     payload = outcome.payload
     lines = [f"{payload['recipe']}: {outcome.status.upper()}", f"  {outcome.reason}", ""]
     lines += _stages(payload["stages"])
     lines += [*_gates(payload["gates"]), *_metrics(payload["metrics"]), *_decision(payload)]
     lines += _where(payload)
-    lines += _next(outcome)
+    lines += _next(outcome, tracking_uri)
     return "\n".join(lines).rstrip()
 
 
@@ -81,7 +81,7 @@ def _decision(payload: dict[str, Any]) -> list[str]:
     decision = payload["decision"]
     if not decision:
         return []
-    line = f"  decision   {decision['verdict']} by rule {decision['rule']}"
+    line = f"  decision   {decision['verdict']} by the rule {decision['rule']}"
     if decision["difference"] is not None:
         low, high = decision["interval"]
         line += f": {decision['metric']} {decision['difference']:+.4f} (interval {low:+.4f} to {high:+.4f}"
@@ -95,18 +95,24 @@ def _where(payload: dict[str, Any]) -> list[str]:
     return ["", "Reports", *(f"  {label:<11}{path}" for label, path in payload["reports"].items())]
 
 
-def _next(outcome: Outcome) -> list[str]:
+def _next(outcome: Outcome, tracking_uri: str) -> list[str]:
     payload = outcome.payload
     name, version = payload["recipe"], payload["model"]["version"]
     steps = {
         "promoted": [
-            f'load it:     mlflow.pyfunc.load_model("models:/{name}@champion")',
+            f'load it:     mlflow.set_tracking_uri("{tracking_uri}")',
+            f'             mlflow.pyfunc.load_model("models:/{name}@champion")',
+            "see it:      python -m flows.pages, in the browser",
             f"explain it:  evergreen explain {name} --verify",
             f"its past:    evergreen history {name}",
         ],
         "unchanged": [f"why:         evergreen explain {name}", f"its past:    evergreen history {name}"],
         "waiting": [f'approve:     evergreen promote {name}/{version} --reason "…"'],
-        "held": [f'look at the evaluation report; overrule: evergreen promote {name}/{version} --reason "…"'],
+        "held": [
+            "look at:     the evaluation report",
+            f"explain it:  evergreen explain {name}/{version}",
+            f'overrule:    evergreen promote {name}/{version} --reason "…"',
+        ],
         "rejected": ["look at the evaluation report, change the recipe, run again"],
         "stopped": ["mend what the gate names, then run again: what is done is kept"],
         "completed": [f"go on:       evergreen run {name}"],

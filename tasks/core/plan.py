@@ -241,7 +241,14 @@ def _change(component: str, name: str, before: dict[str, Any], after: dict[str, 
         return name
     if component == "data" and name in _OUTSIDE:
         return _OUTSIDE[name]
-    return f"{name}: {before.get(name)} → {after.get(name)}"
+    return f"{name}: {_written(before.get(name))} → {_written(after.get(name))}"
+
+
+def _written(value: Any) -> str:
+    """As YAML has it, but nothing at all in a word."""
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _field(resolved: dict[str, Any], dotted: str) -> Any:
