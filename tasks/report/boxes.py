@@ -27,7 +27,7 @@ def boxes(groups: Mapping[str, np.ndarray], x_label: str, *, width: int = 640, c
     for row, (name, values) in enumerate(finite.items()):
         plot.text(left - 7, plot.y(row + 0.5) + 4, name, anchor="end", most=26)
         if values.size:
-            _box(plot, row, name, values, COLOURS[row % 8] if coloured else COLOURS[0])
+            _box(plot, row, name, values, COLOURS[row % len(COLOURS)] if coloured else COLOURS[0])
     return plot.svg()
 
 

@@ -34,7 +34,7 @@ def curves(
     dots: bool = False,
     size: tuple[int, int] = (460, 330),
 ) -> str:
-    """Draw lines with a legend where there are several; lines beyond eight share the colours again.
+    """Draw lines with a legend where there are several; lines beyond ten share the colours again.
 
     `unit` fixes both axes to [0, 1], `diagonal` draws y = x, `marker` a vertical line at one x, `dots` the
     points themselves. A line of more than 400 points is thinned evenly, its ends kept.

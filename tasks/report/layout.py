@@ -10,11 +10,13 @@ STYLE = """
 :root { color-scheme: light dark;
   --paper: #ffffff; --panel: #f6f8fa; --ink: #1c2430; --soft: #5a6675; --line: #d9dfe6; --grid: #e8ecf1;
   --accent: #1f6f54; --c0: #2f6db3; --c1: #d2762a; --c2: #2a9270; --c3: #b8477f; --c4: #7b62c4; --c5: #9a7b1c;
-  --c6: #3f9bb5; --c7: #7d8794; --good: #1a7f4b; --bad: #c2332c; --wait: #9a6a00; --none: #64707d; }
+  --c6: #3f9bb5; --c7: #7d8794; --c8: #8c4a2f; --c9: #a3b51f;
+  --good: #1a7f4b; --bad: #c2332c; --wait: #9a6a00; --none: #64707d; }
 @media (prefers-color-scheme: dark) { :root {
   --paper: #12171e; --panel: #1a212b; --ink: #e4e9ef; --soft: #9aa7b5; --line: #303a46; --grid: #252e39;
   --accent: #5fc59d; --c0: #6aa5e6; --c1: #eb9a55; --c2: #52c29b; --c3: #e27fb0; --c4: #a893ea; --c5: #cfae4b;
-  --c6: #6cc4dc; --c7: #98a3b0; --good: #4fc786; --bad: #f0807a; --wait: #e0b04a; --none: #98a3b0; } }
+  --c6: #6cc4dc; --c7: #98a3b0; --c8: #c98a6e; --c9: #c6d65a;
+  --good: #4fc786; --bad: #f0807a; --wait: #e0b04a; --none: #98a3b0; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); line-height: 1.55;
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; }

@@ -22,7 +22,7 @@ def scatter(
 ) -> str:
     """Points (x, y), float [N] each, coloured by group; at most 2,000 of them, evenly picked.
 
-    `diagonal` draws the line where both are equal, `level` a horizontal line. Up to eight groups (by
+    `diagonal` draws the line where both are equal, `level` a horizontal line. Up to ten groups (by
     name) get a colour and a place in the legend; the rest share grey as "other".
     """
     kept = thin(len(x), MOST_POINTS)
@@ -45,7 +45,7 @@ def scatter(
 
 
 def _grouped(labels: np.ndarray, names: list[str]) -> tuple[list[str], np.ndarray]:
-    """At most eight group names, and the number of each row's group; groups from the eighth on are one, "other"."""
+    """At most ten group names, and the number of each row's group; groups from the tenth on are one, "other"."""
     shown = names if len(names) <= len(COLOURS) else [*names[: len(COLOURS) - 1], "other"]
     place = {name: min(position, len(shown) - 1) for position, name in enumerate(names)}
     return shown, np.array([place[label] for label in labels.tolist()], dtype=np.int64)

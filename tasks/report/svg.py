@@ -18,8 +18,8 @@ import numpy as np
 
 from tasks.report.numbers import show
 
-COLOURS = tuple(f"var(--c{number})" for number in range(8))
-"""Colours of groups, in order; they repeat after eight."""
+COLOURS = tuple(f"var(--c{number})" for number in range(10))
+"""Colours of groups, in order; they repeat after ten."""
 
 MOST_POINTS = 2000
 """Points drawn in one scatter plot at most."""

@@ -11,6 +11,7 @@ from tasks.stage import stage
     "validate",
     inputs=("ingest",),
     reads=(
+        "name",
         "problem",
         "data.target",
         "data.id",
@@ -47,7 +48,7 @@ def validate(context: Context, ingested: Ingested) -> Validated:
     judgement = judge(frame, recipe, suite, ingested.batch, ingested.columns)
     set_aside = context.folder / "quarantine.parquet"
     write(set_aside, judgement.reasons)
-    report = write_page(context.folder / "validation.html", judgement)
+    report = write_page(context.folder / "validation.html", recipe.name, judgement)
     return Validated(
         rows_in=len(frame),
         rows_kept=len(frame) - len(judgement.reasons),

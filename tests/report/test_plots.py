@@ -74,12 +74,12 @@ def test_a_scatter_plot_of_many_rows_is_thinned_evenly_and_the_same_each_time():
     assert thin(3, 4).tolist() == [0, 1, 2]
 
 
-def test_more_than_eight_groups_share_the_last_colour():
-    groups = np.array(list("abcdefghij"))
-    svg = scatter(np.arange(10.0), np.arange(10.0), "x", "y", groups=groups)
-    assert svg.count("h0") == 10
+def test_more_than_ten_groups_share_the_last_colour():
+    groups = np.array(list("abcdefghijkl"))
+    svg = scatter(np.arange(12.0), np.arange(12.0), "x", "y", groups=groups)
+    assert svg.count("h0") == 12
     assert ">other</text>" in svg
-    assert ">h</text>" not in svg
+    assert ">j</text>" not in svg
 
 
 def test_a_confusion_matrix_says_rows_and_share_of_each_cell():

@@ -40,9 +40,9 @@ def test_the_page_shows_gates_rules_and_counts_but_no_value(
 ) -> None:
     patients["radius"] = patients["radius"].astype(str).where(patients.index > 60, "secret-cell")
     judgement = judged(patients, make_recipe())
-    text = write_page(tmp_path / "page.html", judgement).read_text()
+    text = write_page(tmp_path / "page.html", "shop", judgement).read_text()
     assert "radius: not a number" in text and "stopped by expectations" in text
     assert "clinic: must be one of north, south, west" in text
     assert "secret-cell" not in text and judgement.reasons.keys() and next(iter(judgement.reasons)) not in text
     assert "http://" not in text.replace("http://www.w3.org", "") and "https://" not in text and "<script" not in text
-    assert write_page(tmp_path / "again.html", judgement).read_text() == text
+    assert write_page(tmp_path / "again.html", "shop", judgement).read_text() == text
