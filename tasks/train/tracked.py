@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tasks.core.context import Context
@@ -52,8 +53,14 @@ def parameters(recipe: Recipe) -> dict[str, Any]:
     }
 
 
+def _curves(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the history under names that say what they are beside the final `validation_…` and `test_…`."""
+    values = {name: value for name, value in row.items() if name != "metrics"}
+    return values | {f"epoch_{name}": value for name, value in row.get("metrics", {}).items()}
+
+
 def _train(job: Job, context: Context, run_id: str) -> Fitted:
-    log = callbacks.HistoryLog(lambda rows: runs.log_history(context.home, run_id, rows))
+    log = callbacks.HistoryLog(lambda rows: runs.log_history(context.home, run_id, [_curves(row) for row in rows]))
     announce = callbacks.announce(job.training.epochs, context.progress)
     fitted = fit(job, (announce, log))
     log.flush(fitted.progress)

@@ -113,7 +113,7 @@ def test_a_training_that_breaks_leaves_a_failed_run_and_the_next_attempt_finishe
 def test_no_value_of_a_row_reaches_the_tracking_store(home, prepared, preflighted):
     trained = train(context(home, "train", "training.epochs=5"), prepared, preflighted)
     run = runs.open_tracking(home).get_run(trained.run_id)
-    assert set(run.data.metrics) == {"train_loss", "validation_loss", "metrics.accuracy", "learning_rate", "seconds"}
+    assert set(run.data.metrics) == {"train_loss", "validation_loss", "epoch_accuracy", "learning_rate", "seconds"}
     assert {name.partition(".")[0] for name in run.data.params} == {"problem", "model", "training"}
 
 
