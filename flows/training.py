@@ -76,7 +76,7 @@ class Order:
     wait: bool = True
     """Wait for another command that holds the model's lease."""
     disabled: frozenset[str] = frozenset()
-    """Gates switched off by a drill; such a run ends before `decide` moves anything."""
+    """Gates switched off by a drill; such a run decides, but `promote` moves nothing."""
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -6,7 +6,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def code_hashes(file: Path, function: str, chosen: frozenset[str]) -> dict[str, 
     return dict(_code_hashes(file, function, chosen))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _code_hashes(file: Path, function: str, chosen: frozenset[str]) -> tuple[tuple[str, str], ...]:
     own_source, own_tree = _without_other_stages(file, function)
     hashes = {_relative(file): hashlib.sha256(own_source.encode()).hexdigest()}
@@ -83,7 +83,7 @@ def _relative(path: Path) -> str:
     return path.relative_to(PROJECT).as_posix()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(path: Path) -> tuple[str, ast.Module]:
     source = path.read_bytes()
     return hashlib.sha256(source).hexdigest(), ast.parse(source)
@@ -151,7 +151,7 @@ def _kind_modules(node: ast.Assign | ast.AnnAssign, chosen: frozenset[str]) -> l
     return [table[kind] for kind in table if kind in chosen] or list(table.values())
 
 
-@lru_cache(maxsize=None)
+@cache
 def _module_file(module: str) -> Path | None:
     if module.partition(".")[0] not in ("tasks", "flows"):
         return None

@@ -88,7 +88,9 @@ class Effects:
             path = str(arguments[0])
         else:
             return
-        if path.startswith(self._folder) and "__pycache__" not in path:
+        # An atomic write counts once, at its rename: the temporary file before it is nobody's state.
+        temporary = event == "open" and path.endswith(".tmp")
+        if path.startswith(self._folder) and "__pycache__" not in path and not temporary:
             inside = Path(path).relative_to(self._folder).parts[:3]
             self._happens(f"{event} {'/'.join(part for part in inside if not HASH.fullmatch(part))}")
 

@@ -40,7 +40,7 @@ data:
   time: row
   split: {kind: time, validation: 0.2, test: 0.2}
 model: {kind: mlp, hidden: [8]}
-training: {epochs: 20, batch_size: 32, optimizer: {kind: sgd}, early_stopping: null}
+training: {epochs: 30, batch_size: 32, optimizer: {kind: adam, lr: 0.01}, early_stopping: null}
 """,
 }
 
