@@ -1,11 +1,11 @@
-"""Hashes of files, folders, values and code: what a cache key and a chain of evidence are made of."""
+"""Hashes of files, values and code: what a cache key and a chain of evidence are made of."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,16 +37,6 @@ def file_sha256(path: Path) -> str:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def tree_sha256(folder: Path, leave_out: Iterable[str] = ()) -> str:
-    """SHA-256 (hex) over the relative paths and bytes of all files below `folder`.
-
-    `leave_out` names files, by relative path, that do not count.
-    """
-    skipped = set(leave_out)
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return json_sha256({name: file_sha256(path) for name, path in files.items() if name not in skipped})
 
 
 def code_hashes(file: Path, function: str, chosen: frozenset[str]) -> dict[str, str]:

@@ -36,12 +36,7 @@ def make_candidate(context: Context) -> Ingested:
     if data.id is not None and data.id not in source.columns:
         unreadable(f"The source has no column '{data.id}', which data.id names.", field="data.id", column=data.id)
     parent, identity = _parent(context, source)
-    known = (
-        Known(datasets.version_rows(context.home, context.recipe.name, parent[0]), parent[1].batches)
-        if parent
-        else None
-    )
-    batch = next_batch(source, identity, known)
+    batch = next_batch(source, identity, _known(context, parent))
     manifest = _extended(context, parent[1] if parent else None, identity, batch)
     candidate = Candidate(
         recipe=context.recipe.name,
