@@ -6,6 +6,8 @@ import contextlib
 import json
 import math
 import os
+import re
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -113,6 +115,42 @@ def write(text: str, *, to_stderr: bool = False) -> None:
 def note(text: str) -> None:
     """Tell the person at the desk something while a command works (stderr)."""
     write(text, to_stderr=True)
+
+
+class Ticker:
+    """Progress of a long command on stderr: at a terminal one bar that is redrawn, elsewhere one line each.
+
+    Takes lines like `train  40% epoch 12, …`, and any other line as it is. A drawn bar is wiped when the
+    next plain line comes, so that what stays on the screen is the same as in a log.
+    """
+
+    WIDTH = 24
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self._drawn = False
+
+    def __call__(self, text: str) -> None:
+        """Show one line."""
+        found = re.match(r"(\w+) +(\d+)% (.*)", text)
+        if not self._live or found is None:
+            self.wipe()
+            note(text)
+            return
+        stage, percent, rest = found.group(1), int(found.group(2)), found.group(3)
+        full = round(self.WIDTH * percent / 100)
+        line = f"{stage:<10}{'█' * full}{'░' * (self.WIDTH - full)} {percent:3d} %  {rest}"
+        columns = shutil.get_terminal_size().columns
+        sys.stderr.write(f"\r\x1b[2K{line[: columns - 1]}")
+        flush(sys.stderr)
+        self._drawn = True
+
+    def wipe(self) -> None:
+        """Take a drawn bar off the screen."""
+        if self._drawn:
+            sys.stderr.write("\r\x1b[2K")
+            flush(sys.stderr)
+            self._drawn = False
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

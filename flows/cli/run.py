@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.output import Answer, Invocation, note, pass_invocation
+from flows.cli.output import Answer, Invocation, Ticker, pass_invocation
 from tasks.core.contracts import STAGES
 
 if TYPE_CHECKING:
@@ -34,7 +34,11 @@ def command(
     loaded = load_recipe(recipe, overrides)
     home = invocation.open_home()
     order = Order(loaded, home, until=until, promote=not no_promote, wait=not no_wait)
-    outcome = execute(order, tell=note)
+    ticker = Ticker()
+    try:
+        outcome = execute(order, tell=ticker)
+    finally:
+        ticker.wipe()
     return Answer({"status": outcome.status, **outcome.payload}, text_of(outcome, home.tracking_uri), outcome.exit_code)
 
 

@@ -104,5 +104,5 @@ def test_a_network_that_does_not_conform_is_refused(folder: Path, name: str, say
 
 
 def test_wrong_arguments_are_named(folder: Path) -> None:
-    with pytest.raises(RequestError, match="cannot be built: .*unexpected keyword argument 'depth'"):
+    with pytest.raises(RequestError, match=r"cannot be built: .*unexpected keyword argument 'depth'"):
         check_model(model("Sound", depth=2), (6,), 3, folder)
