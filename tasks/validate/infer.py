@@ -176,7 +176,11 @@ def _limit(found: Inference) -> float:
 
 def _without_giveaways(found: Inference, frame: pd.DataFrame) -> tuple[Inference, tuple[Giveaway, ...]]:
     looked = candidate(found, frame)
-    giveaways = find(looked.rows(~is_empty(looked.frame[found.target])))
+    # Of the rows the gate will see: a stray word in a column of numbers would hide that the numbers know the answer.
+    sound = ~is_empty(looked.frame[found.target])
+    for name in looked.numeric:
+        sound &= ~is_not_a_number(looked.frame[name])
+    giveaways = find(looked.rows(sound))
     leaking = {name for giveaway in giveaways for name in giveaway.columns}
     columns = tuple(
         replace(item, role="drop", why="it gives the target away") if item.name in leaking else item

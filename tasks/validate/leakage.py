@@ -31,6 +31,8 @@ AXES = 64
 SINGLE = 1
 """One matching pair is a coincidence that stops nothing."""
 GAP = -1e6
+FARTHEST = 1e300
+"""Distance, in spreads, beyond which nothing is told apart; far enough below the largest float to be added up."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,13 @@ def coordinates(candidate: Candidate, frame: pd.DataFrame) -> tuple[npt.NDArray[
 def _scaled(numbers: npt.NDArray[np.float64], spread: float) -> npt.NDArray[np.float64]:
     finite = np.isfinite(numbers)
     centre = float(np.median(numbers[finite])) if finite.any() else 0.0
-    return np.where(finite, (numbers - centre) / spread, GAP)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # A spread of 1e-313, or one beyond 1e308, sends rows further away than floats reach.
+        distances = np.clip((numbers - centre) / min(spread, FARTHEST), -FARTHEST, FARTHEST)
+    return np.where(finite, distances, GAP)
 
 
+@np.errstate(over="ignore")
 def _spread(numbers: npt.NDArray[np.float64]) -> float:
     """Distance between the quartiles, which no outlier can stretch; never 0."""
     values = numbers[np.isfinite(numbers)]

@@ -222,6 +222,16 @@ def test_a_target_that_cannot_be_learned_is_one_sentence(
     assert message in caught.value.message and remedy in caught.value.remedy
 
 
+def test_stray_words_do_not_hide_that_a_column_knows_the_answer() -> None:
+    sides = np.resize([1.0, -1.0], 300)
+    frame = pd.DataFrame({"x": np.random.default_rng(4).normal(size=300), "answer": sides.astype(object)})
+    frame["y"] = np.where(sides > 0, "yes", "no")
+    frame.loc[[10, 11, 12], "answer"] = "unknown"
+    found = infer(frame, "y")
+    assert {column.name for column in found.columns if column.role == "drop"} == {"answer"}
+    assert not [gate.name for gate in found.gates if gate.blocks]
+
+
 def test_a_target_with_infinities_is_a_quantity() -> None:
     random = np.random.default_rng(3)
     frame = pd.DataFrame({"x": random.normal(size=200), "y": random.normal(size=200)})

@@ -191,3 +191,12 @@ def test_a_leak_is_found_at_any_magnitude(scale: float) -> None:
     total = frame.assign(z=random.normal(size=200) * scale).assign(target=lambda f: f["y"] / 2 + f["z"] / 4)
     assert leak(candidate(total, "regression")).evidence["columns"] == ["y", "z"]
     assert leak(candidate(frame.assign(target=random.normal(size=200) * scale), "regression")).state == "passed"
+
+
+@pytest.mark.parametrize("spread", [5e-324, 1e-313, 1e300])
+def test_rows_too_far_apart_for_floats_are_no_near_duplicates(spread: float) -> None:
+    random = np.random.default_rng(10)
+    frame = pd.DataFrame({"x": random.normal(size=200), "y": np.arange(200) % 7 * spread})
+    frame.loc[::9, "y"] = random.normal(size=23) * 1e6
+    gate = leak(candidate(frame.assign(target=random.normal(size=200)), "regression"))
+    assert (gate.state, gate.evidence["test_rows_overlapping"]) == ("passed", 0)
