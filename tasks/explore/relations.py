@@ -66,6 +66,7 @@ def correlation(columns: np.ndarray) -> np.ndarray:
     NaN where fewer than three rows know both, or one is constant on them.
     """
     known = np.isfinite(columns)
+    columns = _without_magnitude(columns)
     counts = known.sum(axis=0)
     means = np.where(known, columns, 0).sum(axis=0) / np.maximum(counts, 1)
     centred = np.where(known, columns - means, 0.0)
@@ -83,6 +84,13 @@ def correlation(columns: np.ndarray) -> np.ndarray:
     return np.where(undefined, np.nan, np.clip(result, -1, 1))
 
 
+def _without_magnitude(columns: np.ndarray) -> np.ndarray:
+    """Columns [N, ...] divided by powers of two, which loses no digit, so that no square over- or underflows."""
+    sizes = np.where(np.isfinite(columns), np.abs(columns), 0.0)
+    scaled: np.ndarray = np.ldexp(columns, -np.frexp(sizes.max(axis=0, initial=0.0))[1])
+    return scaled
+
+
 def correlation_ratio(groups: np.ndarray, values: np.ndarray) -> float:
     """η in [0, 1]: root of the share of the variance of `values` that lies between `groups`; both float [N].
 
@@ -91,7 +99,7 @@ def correlation_ratio(groups: np.ndarray, values: np.ndarray) -> float:
     """
     known = np.isfinite(groups) & np.isfinite(values)
     _, members = np.unique(groups[known], return_inverse=True)
-    kept = values[known]
+    kept = _without_magnitude(values[known])
     if members.size == 0 or members.max() == 0 or np.ptp(kept) == 0:
         return float("nan")
     sizes = np.bincount(members)

@@ -71,3 +71,13 @@ def test_redundant_pairs_hang_together_in_groups():
     pairs = redundant_pairs(matrix, tuple("abcde"))
     assert pairs == (("a", "b", 0.99), ("b", "c", -0.97), ("d", "e", 0.96))
     assert related_groups(pairs) == [["a", "b", "c"], ["d", "e"]]
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_a_relation_does_not_depend_on_the_unit(scale: float):
+    random = np.random.default_rng(5)
+    groups = np.arange(300) % 3.0
+    values = groups + random.normal(size=300)
+    assert correlation_ratio(groups, values * scale) == pytest.approx(correlation_ratio(groups, values))
+    both = np.column_stack([values, random.normal(size=300) + values])
+    assert correlation(both * scale) == pytest.approx(correlation(both))

@@ -69,6 +69,7 @@ TARGETS: dict[str, Callable[[Random, Signal], list[str]]] = {
     "missing numbers": lambda random, signal: _with(_numbers(signal), random, 0.2, "", "NaN"),
     "infinite numbers": lambda random, signal: _with(_numbers(signal), random, 0.05, "inf"),
     "large numbers": lambda random, signal: _numbers(signal * 1e200, "{:.6e}"),
+    "tiny numbers": lambda random, signal: _numbers(signal * 1e-200, "{:.6e}"),
     "counts": lambda random, signal: _numbers(random.poisson(np.exp(np.clip(signal, -3, 3))), "{}"),
     "words among numbers": lambda random, signal: _with(_numbers(signal), random, 0.03, "high"),
     "free text": lambda random, signal: [f"answer {random.integers(0, 10**9)}" for _ in signal],
