@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,16 @@ def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_refuse_network)
+
+
+_STARTED = time.monotonic()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where a machine gives the tests so many minutes (`EVERGREEN_TEST_MINUTES`), begin none after them."""
+    minutes = os.environ.get("EVERGREEN_TEST_MINUTES")
+    if minutes and time.monotonic() - _STARTED > 60 * float(minutes):
+        pytest.skip(f"the {minutes} minutes this run was given are used up before {item.name}")
 
 
 @pytest.fixture(autouse=True)
