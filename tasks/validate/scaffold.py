@@ -109,7 +109,7 @@ def _features(features: dict[str, Any], why: dict[str, str]) -> Iterator[str]:
         return
     yield "  features:  # the other columns are numbers or labels, as their type says"
     for name, feature in features.items():
-        yield f"    {_scalar(name)}: {_flow(feature)}" + (f"  # {why[name]}" if why.get(name) else "")
+        yield f"    {_scalar(name, key=True)}: {_flow(feature)}" + (f"  # {why[name]}" if why.get(name) else "")
 
 
 def _gates(gates: dict[str, Any], found: Inference) -> Iterator[str]:
@@ -128,13 +128,14 @@ def _flow(values: dict[str, Any]) -> str:
     return "{" + ", ".join(f"{key}: {_scalar(value)}" for key, value in values.items()) + "}"
 
 
-def _scalar(value: Any) -> str:
-    """A YAML scalar that every YAML reader takes for the text it is."""
+def _scalar(value: Any, *, key: bool = False) -> str:
+    """A YAML scalar that every YAML reader takes for the text it is, as a value or as a key."""
     text = str(value)
     if PLAIN.match(text) and text.lower() not in NOT_TEXT and not re.fullmatch(r"[0-9_.eE+-]+", text):
         return text
-    # OmegaConf would read ${...} as a reference.
-    return '"' + "".join(_escaped(sign) for sign in text.replace("${", "\\${")) + '"'
+    # OmegaConf would read ${...} as a reference, but not in a key.
+    text = text if key else text.replace("${", "\\${")
+    return '"' + "".join(_escaped(sign) for sign in text) + '"'
 
 
 def _escaped(sign: str) -> str:

@@ -57,7 +57,7 @@ class Journeys:
         ended = self.evergreen(home, "run", recipe, *SHORT, *([] if whole else ["--no-promote"]))
         assert generated.MARK not in str(ended.answer.get("gates", "")), file
         assert "Traceback" not in ended.errors, ended.errors
-        return self._refused("run", ended) if "error" in ended.answer else self._ended(ended, whole)
+        return self._refused("run", ended) if "error" in ended.answer else self._ended(ended, whole, made)
 
     def _refused(self, command: str, ended: Any) -> str:
         assert ended.code == 2, (ended.answer, ended.errors)
@@ -67,7 +67,10 @@ class Journeys:
         self.ends[f"{command} refused"] += 1
         return f"{command}: {error['message']}"
 
-    def _ended(self, ended: Any, whole: bool) -> str:
+    def _ended(self, ended: Any, whole: bool, made: Any) -> str:
+        # The data are as `init` saw them: a gate about them that stops the run was announced.
+        judged = [name for name in ended.blocking if GATES[name] in ("ingest", "validate")]
+        assert set(judged) <= set(made.blocking), (judged, made.answer["notes"])
         status = ended.answer["status"]
         possible = DECIDED | ({} if whole else {0: ("completed",)})
         assert status in possible.get(ended.code, ()), (ended.code, ended.answer["reason"], ended.errors)

@@ -222,6 +222,14 @@ def test_a_target_that_cannot_be_learned_is_one_sentence(
     assert message in caught.value.message and remedy in caught.value.remedy
 
 
+def test_names_that_look_like_references_are_names(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"${id}": [f"r{number}" for number in range(60)], "${x}": "1", "a": range(60)})
+    frame["${y}"] = np.resize(["yes", "no"], 60)
+    recipe = load_recipe(str(written(tmp_path, frame, "${y}")[1].recipe)).recipe
+    assert (recipe.data.target, recipe.data.id) == ("${y}", "${id}")
+    assert set(recipe.data.features) == {"${x}"}
+
+
 def test_stray_words_do_not_hide_that_a_column_knows_the_answer() -> None:
     sides = np.resize([1.0, -1.0], 300)
     frame = pd.DataFrame({"x": np.random.default_rng(4).normal(size=300), "answer": sides.astype(object)})
