@@ -134,11 +134,11 @@ def _numbered(frame: pd.DataFrame, identity: Identity, known: pd.DataFrame | Non
 
 
 def _known_occurrences(known: pd.DataFrame | None, columns: Sequence[str]) -> pd.DataFrame:
-    if known is None or known.empty:
+    counted = known[known["row_id"].str.contains("-", regex=False)] if known is not None and len(known) else None
+    if counted is None or counted.empty:
         return pd.DataFrame({"key": pd.Series(dtype=object), "number": pd.Series(dtype=np.int64)}).assign(
             content=np.array([], dtype=np.uint64)
         )
-    counted = known[known["row_id"].str.contains("-", regex=False)]
     parts = counted["row_id"].str.partition("-")
     table = pd.DataFrame({"key": parts[0].to_numpy(dtype=object), "number": parts[2].astype(np.int64).to_numpy()})
     return table.assign(content=content_hashes(counted, columns)).sort_values(["key", "number"], ignore_index=True)

@@ -28,8 +28,11 @@ def make_candidate(context: Context) -> Ingested:
     """
     data = context.recipe.data
     lenient = "readable" in context.disabled
-    text = (data.id,) if data.id is not None else ()
+    # Read as text, so that "007" stays "007" whichever file or batch it stands in.
+    text = tuple(name for name in (data.id, getattr(data.split, "group", None)) if name is not None)
     bytes_read = fingerprint(data.reader, context.recipe_folder)
+    if bytes_read != context.outside.get("source", bytes_read):
+        unreadable("The source of data.reader changed since the run was planned.", field="data.reader")
     source = read(data.reader, context.recipe_folder, text=text, lenient=lenient)
     if fingerprint(data.reader, context.recipe_folder) != bytes_read:
         unreadable("The source of data.reader changed while it was read.", field="data.reader")

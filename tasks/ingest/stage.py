@@ -7,7 +7,11 @@ from tasks.core.contracts import Ingested, Validated, Versioned
 from tasks.stage import stage
 
 
-@stage("ingest", reads=("data.reader", "data.id", "data.target"), libraries=("pandas", "pyarrow", "scikit-learn"))
+@stage(
+    "ingest",
+    reads=("data.reader", "data.id", "data.target", "data.split"),
+    libraries=("pandas", "pyarrow", "scikit-learn"),
+)
 def ingest(context: Context) -> Ingested:
     """Read the source and write the rows that are new or edited as one shard beside candidate.json.
 

@@ -157,3 +157,12 @@ GOLDEN_BY_FEATURES = [
     "a72f77911a7fb699e01e97fdad2d2e81-0",
     "789ad1cd13fc74c845f120e98b87068a-0",
 ]
+
+
+def test_a_first_row_without_an_id_can_arrive_in_a_later_batch() -> None:
+    first = pd.DataFrame({"key": ["k1", "k2"], "a": [1, 2], "y": [0, 1]})
+    known = first.assign(row_id=row_ids(first, BY_ID))
+    later = pd.DataFrame({"key": ["k3", None], "a": [3, 4], "y": [0, 1]})
+    found = row_ids(later, BY_ID, known)
+    assert len(set(found)) == 2
+    assert not set(found) & set(known["row_id"])
