@@ -17,7 +17,7 @@ from tasks.core.contracts import Gate, from_json, to_json
 from tasks.core.errors import GateStopped
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe
-from tasks.core.plan import Plan, Step, components_of, key_of
+from tasks.core.plan import SKIPPED, Plan, Step, components_of, key_of
 from tasks.stage import Done, Stage
 
 
@@ -77,7 +77,7 @@ class Execution:
     def skip(self, name: str, why: str) -> None:
         """Note that a stage has nothing to do."""
         self.taken[name] = Taken(name, "skipped", 0.0, why)
-        self.identities[name] = "skipped"
+        self.identities[name] = SKIPPED
 
     def _reusable(self, stage: Stage, step: Step) -> results.Record | None:
         if step.action != "cached" or step.record is None:
@@ -118,7 +118,6 @@ class Execution:
         if folder.exists() and (step.record is not None or not stage.resumes):
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        parent = self.plan.facts.data.get("ingest", {}).get("parent")
         return Context(
             recipe=self.loaded.recipe,
             recipe_folder=self.loaded.folder,
@@ -126,7 +125,7 @@ class Execution:
             folder=folder,
             key=key,
             recipe_hash=self.loaded.hash,
-            parent=parent,
+            outside=self.plan.facts.data.get(stage.name, {}),
             disabled=self.plan.facts.disabled,
             progress=self.progress,
         )

@@ -13,6 +13,7 @@ from tasks.core.plan import Facts, components_of, key_of
 from tasks.ingest.readers import fingerprint
 from tasks.ingest.stage import ingest
 from tasks.stores import datasets, registry
+from tasks.stores.ledger import Ledger
 
 
 def gather(loaded: LoadedRecipe, home: Home, disabled: frozenset[str] = frozenset()) -> Facts:
@@ -25,14 +26,17 @@ def gather(loaded: LoadedRecipe, home: Home, disabled: frozenset[str] = frozense
     name = loaded.recipe.name
     source = fingerprint(loaded.recipe.data.reader, loaded.folder)
     champion = registry.champion_version(home, name)
-    deciding: dict[str, Any] = {"champion": champion, **_standing(home, name)}
-    data = {
+    versions = registry.versions(home, name)
+    registered = {version.version: version.tags.get(registry.KEY, "") for version in versions}
+    standing = {"champion": champion, "since": _last_move(home, name)}
+    blocked = ",".join(sorted(version.version for version in versions if version.blocked))
+    data: dict[str, dict[str, Any]] = {
         "ingest": {"source": source, "parent": _parent(loaded, home, source, disabled)},
         "validate": {"expectations": _suite(loaded)},
-        "decide": deciding,
-        "promote": {"champion": champion},
+        "decide": {**standing, "blocked": blocked},
+        "promote": standing,
     }
-    return Facts(data, _package_of(home, name, champion), disabled)
+    return Facts(data, registered, _package_of(home, name, champion, registered), disabled)
 
 
 def _suite(loaded: LoadedRecipe) -> str | None:
@@ -64,18 +68,18 @@ def _parent(loaded: LoadedRecipe, home: Home, source: str, disabled: frozenset[s
     return head.parent if key == head.ingest_key else head.version
 
 
-def _standing(home: Home, name: str) -> dict[str, Any]:
-    """Which versions a person has ruled out."""
-    versions = registry.versions(home, name)
-    blocked = sorted(version.version for version in versions if version.blocked)
-    return {"blocked": ",".join(blocked)}
+def _last_move(home: Home, name: str) -> str | None:
+    """The ledger line of the champion's last move: what was decided before it counts for nothing after it."""
+    moves = Ledger(home.ledger).moves(name) if home.ledger.exists() else []
+    return moves[-1].entry.hash if moves else None
 
 
-def _package_of(home: Home, name: str, champion: str | None) -> str | None:
+def _package_of(home: Home, name: str, champion: str | None, registered: dict[str, str]) -> str | None:
     """Identity of the package result behind the champion, if this home made it."""
     if champion is None:
         return None
     for record in results.every(home, name, "package"):
-        if record.output.get("version") == champion:
+        # The number alone would not do: numbers begin anew where a registered model was deleted.
+        if record.output.get("version") == champion and registered.get(champion) == record.key:
             return record.identity
     return None

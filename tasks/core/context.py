@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tasks.core.home import Home
 from tasks.core.recipe import Recipe
@@ -25,12 +26,20 @@ class Context:
     key: str
     recipe_hash: str
     """SHA-256 of the resolved recipe."""
-    parent: str | None = None
-    """Dataset version that `ingest` extends."""
+    outside: Mapping[str, Any] = field(default_factory=dict)
+    """What the plan knew of the world outside the recipe when it made this stage's key: for `ingest` the
+    fingerprint of the `source` and the dataset version it extends (`parent`), for `validate` the hash of the
+    suite (`expectations`)."""
     disabled: frozenset[str] = frozenset()
     """Gates switched off by a drill; each is reported as skipped, and such a run never promotes."""
     progress: Callable[[float, str], None] = field(default=lambda share, text: None, compare=False)
     """Told how far a long stage has come: share in [0, 1] and one line of text."""
+
+    @property
+    def parent(self) -> str | None:
+        """Dataset version that `ingest` extends."""
+        parent: str | None = self.outside.get("parent")
+        return parent
 
     def relative(self, path: Path) -> str:
         """A path inside the home as contracts hold it."""

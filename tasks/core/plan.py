@@ -36,6 +36,10 @@ Cause = Literal[
 CAUSES: tuple[Cause, ...] = Cause.__args__  # type: ignore[attr-defined]
 
 
+SKIPPED = "skipped"
+"""Stands for the result of a stage that had nothing to do."""
+
+
 class Declared(Protocol):
     """What the plan needs to know of a stage; `tasks.stage.Stage` is one."""
 
@@ -112,6 +116,8 @@ class Facts:
 
     data: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Stage → the outside bytes it depends on, by name (`source`, `parent`, `champion`, …)."""
+    registered: dict[str, str] | None = None
+    """Version in the registry → key of the `package` result that made it; None: nobody asked."""
     champion_package: str | None = None
     """Identity of the `package` result that is the champion; deciding on it again would change nothing."""
     disabled: frozenset[str] = frozenset()
@@ -121,17 +127,31 @@ def make_plan(stages: Sequence[Declared], loaded: LoadedRecipe, home: Home, fact
     """Plan the given stages, in order."""
     identities: dict[str, str | None] = {}
     settled: set[str] = set()
-    steps = []
+    steps: list[Step] = []
     for stage in stages:
         if stage.name in ("decide", "promote") and _is_champion(facts, identities):
             settled.add(stage.name)
             step = _settled_step(stage.name, home, loaded.recipe.name, facts)
+        elif stage.name == "package" and (refused := _refusing_gates(steps)):
+            step = Step(stage.name, "cached", "unchanged", f"nothing to package: the model failed {refused}", 0.0)
+            steps.append(step)
+            identities[stage.name] = SKIPPED
+            continue
         else:
             step = _plan_step(stage, loaded, home, facts, identities)
         known = step.record is not None and step.cause in ("unchanged", "artifact_missing", "artifact_damaged")
         identities[stage.name] = step.record.identity if known and step.record else None
         steps.append(step)
     return Plan(tuple(steps), facts, frozenset(settled))
+
+
+def _refusing_gates(steps: Sequence[Step]) -> str:
+    """Names of the model gates that a reused `evaluate` failed; empty if it runs or if all passed."""
+    evaluate = next((step for step in steps if step.name == "evaluate"), None)
+    if evaluate is None or evaluate.action == "run" or evaluate.record is None:
+        return ""
+    gates = evaluate.record.output.get("gates", [])
+    return ", ".join(gate["name"] for gate in gates if gate["state"] in ("failed", "error"))
 
 
 def _is_champion(facts: Facts, identities: dict[str, str | None]) -> bool:
@@ -197,6 +217,12 @@ def _plan_step(
     components = components_of(stage, loaded, facts, identities)
     if not running:
         record = results.find(home, name, stage.name, key_of(stage.name, components))
+        if record is not None and _could_not_be_served(stage.name, record):
+            detail = "the packaged model could not be served and is tried again"
+            return Step(stage.name, "run", "artifact_damaged", detail, expected)
+        if record is not None and not _is_registered(stage.name, record, facts):
+            detail = f"version {record.output['version']} is not in the registry"
+            return Step(stage.name, "run", "artifact_missing", detail, expected)
         if record is not None:
             damage = results.damage(home, record)
             if damage is None:
@@ -210,8 +236,22 @@ _OUTSIDE = {
     "source": "the source's bytes",
     "parent": "the dataset it extends",
     "expectations": "the expectation suite",
+    "since": "the champion was moved",
 }
 """Bytes from outside, in words: their hashes would tell nobody anything."""
+
+
+def _could_not_be_served(stage: str, record: results.Record) -> bool:
+    """Whether a decision rests on files of the registry that were damaged when it was made; they may be mended."""
+    gates = record.output.get("gates", []) if stage == "decide" else []
+    return any(gate["name"] == "servable" and gate["state"] == "failed" for gate in gates)
+
+
+def _is_registered(stage: str, record: results.Record, facts: Facts) -> bool:
+    """Whether the version a `package` result made is still there; other stages leave nothing in the registry."""
+    if stage != "package" or facts.registered is None:
+        return True
+    return facts.registered.get(record.output["version"]) == record.key
 
 
 def _why(last: results.Record | None, components: dict[str, Any], running: list[str]) -> tuple[Cause, str]:
@@ -237,6 +277,8 @@ def _why(last: results.Record | None, components: dict[str, Any], running: list[
 
 
 def _change(component: str, name: str, before: dict[str, Any], after: dict[str, Any]) -> str:
+    if ".args" in name:
+        return name  # what is handed to a custom part may be a secret
     if component == "code":
         return name
     if component == "data" and name in _OUTSIDE:

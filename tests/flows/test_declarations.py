@@ -28,7 +28,7 @@ data:
   id: row
   features: {b: {kind: numeric}}
 model: {kind: mlp, hidden: [8]}
-training: {epochs: 2, batch_size: 64, gradient_clip: 1.0, label_smoothing: 0.1}
+training: {epochs: 20, batch_size: 32, gradient_clip: 1.0, label_smoothing: 0.1}
 gates: {thresholds: {accuracy: 0.2}}
 """,
     "regression": """\

@@ -216,3 +216,53 @@ def test_a_blocking_gate_stops_the_run_and_its_result_is_not_kept(folder: Path) 
     execution.carry_out(refusing)
     assert [gate.state for gate in execution.gates] == ["skipped"]
     assert make_plan((refusing,), loaded, home, Facts()).step("ingest").action == "run"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A package's result: the version it made."""
+
+    version: str
+
+
+@stage("evaluate", inputs=("train",), reads=("gates.thresholds",))
+def evaluate(context: Context, trained: Written) -> Written:
+    return Written(write(context, "bad").path, (Gate("thresholds", "failed", evidence={"reason": "too low"}),))
+
+
+@stage("package", inputs=("train",))
+def package(context: Context, trained: Written) -> Registered:
+    return Registered("1")
+
+
+def test_a_package_counts_only_while_the_registry_holds_its_version(folder: Path) -> None:
+    home = open_home(str(folder / "home"))
+    loaded = load_recipe(str(folder))
+    stages = (ingest, prepare, train, package)
+
+    def planned(registered: dict[str, str] | None) -> Plan:
+        return make_plan(stages, loaded, home, Facts(registered=registered))
+
+    execution = Execution(loaded, home, planned({}))
+    outputs: dict[str, Any] = {}
+    for declared in stages:
+        outputs[declared.name] = execution.carry_out(declared, *(outputs[name] for name in declared.inputs)).value
+    record = results.latest(home, "claims", "package")
+    assert record is not None
+    assert planned({"1": record.key}).step("package").action == "cached"
+    gone = planned({}).step("package")
+    assert (gone.action, gone.cause, gone.detail) == ("run", "artifact_missing", "version 1 is not in the registry")
+    assert planned({"1": "made by another home"}).step("package").action == "run"
+
+
+def test_after_a_model_gate_said_no_nothing_is_left_to_package(folder: Path) -> None:
+    home = open_home(str(folder / "home"))
+    loaded = load_recipe(str(folder))
+    stages = (ingest, prepare, train, evaluate, package)
+    execution = Execution(loaded, home, make_plan(stages, loaded, home, Facts()))
+    outputs: dict[str, Any] = {}
+    for declared in stages[:-1]:
+        outputs[declared.name] = execution.carry_out(declared, *(outputs[name] for name in declared.inputs)).value
+    again = make_plan(stages, loaded, home, Facts())
+    assert not again.runs
+    assert again.step("package").detail == "nothing to package: the model failed thresholds"

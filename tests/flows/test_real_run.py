@@ -166,3 +166,15 @@ def test_a_silent_registry_stops_the_run_with_the_gate_in_error(
     silent = evergreen(home, "run", "digits", *SHORT)
     assert (silent.code, silent.answer["status"]) == (4, "stopped")
     assert [(gate["name"], gate["state"]) for gate in silent.answer["gates"]] == [("better_than_champion", "error")]
+
+
+def test_an_alias_somebody_took_away_is_noticed_and_given_back(first: Ran, home: Path) -> None:
+    with sqlite3.connect(home / "mlflow" / "mlflow.db") as database:
+        database.execute("delete from registered_model_aliases")
+    planned = evergreen(home, "plan", "digits", *SHORT)
+    assert planned.stages("run") == ["decide", "promote"]
+    again = evergreen(home, "run", "digits", *SHORT)
+    assert (again.code, again.answer["status"]) == (0, "promoted"), again.errors
+    assert registry.champion_version(Home(home), "digits") == "1"
+    kinds = [entry.kind for entry in Ledger(home / "ledger.db").entries("digits")]
+    assert "observed" in kinds

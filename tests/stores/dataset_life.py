@@ -38,7 +38,7 @@ class Life:
         self.steps += 1
         folder = self.home.work(self.recipe.name, stage, f"{self.steps:016d}")
         folder.mkdir(parents=True, exist_ok=True)
-        return Context(self.recipe, self.folder, self.home, folder, f"key-{self.steps}", "hash", parent)
+        return Context(self.recipe, self.folder, self.home, folder, f"key-{self.steps}", "hash", {"parent": parent})
 
     def ingest(self, text: str, parent: str | None = "head") -> Ingested:
         (self.folder / "in.csv").write_text(text)
