@@ -171,8 +171,10 @@ def _git(folder: Path, *arguments: str) -> str:
 def _recipe_json(context: Context, versioned: Versioned, prepared: Prepared) -> dict[str, Any]:
     """What a later decision needs to know which rows this model has seen."""
     recipe = context.recipe
-    sections = {name: getattr(recipe, name).model_dump(mode="json") for name in ("data", "transforms", "model")}
+    # Every consumer can read this file, and a reader's address or arguments may hold a password.
+    data = {name: value for name, value in recipe.data.model_dump(mode="json").items() if name != "reader"}
     named = {"name": recipe.name, "problem": recipe.problem}
+    sections = {"data": data, "transforms": recipe.transforms.model_dump(mode="json")}
     return {**named, **sections, "dataset": versioned.version, "cutoff": prepared.cutoff}
 
 

@@ -18,6 +18,9 @@ from tasks.release.answers import Scores
 from tasks.stores import datasets
 from tasks.stores.packaged import Verified
 
+_NO_READER = {"kind": "csv", "path": ""}
+"""A package does not say where its rows came from: addresses and arguments of readers can hold secrets."""
+
 
 class Incomparable(Exception):
     """The two models cannot be compared on these rows; the message is one clause that says why."""
@@ -66,13 +69,19 @@ def unseen(rows: Rows, context: Context, prepared: Prepared, others: Sequence[Ve
     free = ~splits.trained_on(rows.frame, now, prepared.cutoff).to_numpy(dtype=bool)
     for other in others:
         recipe = other.read("recipe.json")
-        data = Data.model_validate_json(json.dumps(recipe["data"]))
+        data = Data.model_validate_json(json.dumps({**recipe["data"], "reader": _NO_READER}))
         if data.id != now.id or (now.id is None and data.target != now.target):
             raise Incomparable(
                 f"version {other.info.version} knew its rows by {data.id or 'their features'}, and now they are known "
                 f"by {now.id or 'their features'}, so nobody can say which rows it has seen"
             )
         free &= ~splits.trained_on(rows.frame, data, recipe["cutoff"]).to_numpy(dtype=bool)
+        if data.id is None or (data.split.kind == "random" and data.split.group is None):
+            continue  # an edit cannot move a row that is placed by its identity
+        # A row whose group or time was corrected since may lie elsewhere now than when that model was made.
+        then = datasets.version_rows(context.home, context.recipe.name, recipe["dataset"])
+        seen = then.loc[splits.trained_on(then, data, recipe["cutoff"]).to_numpy(dtype=bool), "row_id"]
+        free &= ~rows.frame["row_id"].isin(set(seen)).to_numpy(dtype=bool)
     return free
 
 

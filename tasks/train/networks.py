@@ -11,6 +11,8 @@ from tasks.core.errors import RequestError
 from tasks.core.recipe import Model
 from tasks.models import build
 
+_CUSTOM = "It is called with input_shape=…, output_size=… and model.args: mend it, or model.args."
+
 
 def make(model: Model, input_shape: tuple[int, ...], output_size: int, recipe_folder: Path) -> nn.Module:
     """A fresh network from torch's global generator.
@@ -25,7 +27,9 @@ def make(model: Model, input_shape: tuple[int, ...], output_size: int, recipe_fo
     except Exception as error:  # a custom architecture may raise anything
         raise RequestError(
             f"The model {name(model)} cannot be built: {type(error).__name__}: {error}.",
-            remedy="Choose another model.kind." if model.kind != "custom" else "Mend it, or model.args.",
+            remedy="Choose another model.kind."
+            if model.kind != "custom"
+            else "It is called with input_shape=…, output_size=… and model.args: mend it or model.args.",
         ) from error
     if not isinstance(network, nn.Module):
         raise RequestError(

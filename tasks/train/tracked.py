@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.core.context import Context
 from tasks.core.contracts import Trained
+from tasks.core.hashing import json_sha256
 from tasks.core.recipe import Recipe
 from tasks.stores import runs
 from tasks.train import callbacks, checkpoints, networks
@@ -45,10 +46,16 @@ def train_tracked(job: Job, context: Context) -> Trained:
 
 
 def parameters(recipe: Recipe) -> dict[str, Any]:
-    """What the run in the tracking store says it was made with: settings, never a value of a row."""
+    """What the run in the tracking store says it was made with: settings, never a value of a row.
+
+    The arguments of a custom architecture are named by their hash: they may be secret, and may be long.
+    """
+    model = recipe.model.model_dump(mode="json")
+    if model.get("args"):
+        model["args"] = json_sha256(model["args"])
     return {
         "problem": recipe.problem,
-        "model": recipe.model.model_dump(mode="json"),
+        "model": model,
         "training": recipe.training.model_dump(mode="json"),
     }
 
