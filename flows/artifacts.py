@@ -135,6 +135,12 @@ class Progress:
             self._show(1.0, None)
 
     def _show(self, share: float, text: str | None) -> None:
+        try:
+            self._draw(share, text)
+        except Exception as error:  # noqa: BLE001 - a server that went away must not cost a training
+            self._tell(f"{self._stage}: progress is not shown in Prefect ({type(error).__name__})")
+
+    def _draw(self, share: float, text: str | None) -> None:
         from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
         self._shown, percent = share, round(100 * share, 1)
@@ -143,6 +149,13 @@ class Progress:
             self._artifact = create_progress_artifact(percent, key=key, description=text)
         else:
             update_progress_artifact(self._artifact, percent, description=text)
+
+
+def shown(override: str) -> str:
+    """An override as everyone may read it: what goes to a custom part or a reader may be a secret."""
+    key, equals, value = override.partition("=")
+    secret = any(part in ("args", "reader", "path") for part in key.split("."))
+    return f"{key}{equals}…" if secret else f"{key}{equals}{value}"
 
 
 def _slug(name: str) -> str:

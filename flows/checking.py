@@ -42,7 +42,7 @@ def check(loaded: LoadedRecipe, tell: Callable[[str], None] = lambda text: None)
     names = [name for name in STAGES[: STAGES.index(last) + 1] if name != "explore"]
     stages = [LIFE_CYCLE[name] for name in names]
     with tempfile.TemporaryDirectory(prefix="evergreen-check-") as folder:
-        home = Home(Path(folder).resolve())
+        home = Home(Path(folder).resolve(), isolated=True)
         execution = Execution(loaded, home, make_plan(stages, loaded, home, gather(loaded, home)))
         outputs: dict[str, Any] = {}
         try:

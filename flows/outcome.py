@@ -71,6 +71,9 @@ def _status(execution: Execution) -> tuple[Status, str]:
     promoted = _output(execution, "promote")
     if "promote" in execution.plan.settled:
         return "unchanged", _nothing_new(execution)
+    failed = [gate for gate in execution.gates if gate.blocks]
+    if promoted is None and failed:
+        return "rejected", f"The model failed {', '.join(gate.name for gate in failed)}: {failed[0].reason}"
     if promoted is None:
         last = next(reversed(execution.taken), "")
         skipped = bool(last) and execution.taken[last].state == "skipped"

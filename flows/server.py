@@ -7,6 +7,7 @@ behind when the client is killed. This one boots while we plan and import, and d
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from tasks.core.errors import ServiceError
 from tasks.core.home import Home
@@ -51,6 +53,7 @@ class PrefectApi:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._process: subprocess.Popen[bytes] | None = None
+        self._starting: IO[str] | None = None
         self.url = os.environ.get("PREFECT_API_URL", "")
 
     def __enter__(self) -> PrefectApi:
@@ -58,12 +61,14 @@ class PrefectApi:
             os.environ.setdefault(name, value)
         os.environ["PREFECT_HOME"] = str(self._home.prefect)
         self._home.prefect.mkdir(parents=True, exist_ok=True)
-        self._was_set = "PREFECT_API_URL" in os.environ
-        if not self._was_set:
+        if not self.url:
             self._start()
         return self
 
     def _start(self) -> None:
+        # Two servers that make one database at the same moment break each other: one at a time.
+        self._starting = (self._home.prefect / "start.lock").open("w")
+        fcntl.flock(self._starting, fcntl.LOCK_EX)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}/api"
         os.environ["PREFECT_API_URL"] = self.url
@@ -84,6 +89,7 @@ class PrefectApi:
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             if answers(self.url):
+                self._let_others_start()
                 return
             if self._process is not None and self._process.poll() is not None:
                 break
@@ -100,9 +106,17 @@ class PrefectApi:
     ) -> None:
         if self._process is None:
             return
-        _drain()
-        stop(self._process)
-        os.environ.pop("PREFECT_API_URL", None)
+        try:
+            _drain()
+        finally:
+            stop(self._process)
+            self._let_others_start()
+            os.environ.pop("PREFECT_API_URL", None)
+
+    def _let_others_start(self) -> None:
+        if self._starting is not None:
+            self._starting.close()
+            self._starting = None
 
 
 def answers(url: str, seconds: float = 2.0) -> bool:

@@ -13,7 +13,7 @@ from flows import artifacts
 from flows.engine import Execution
 from flows.facts import gather
 from flows.outcome import Outcome, outcome_of, stopped_by_service
-from flows.server import PrefectApi
+from flows.server import PrefectApi, answers
 from tasks.core.contracts import STAGES
 from tasks.core.errors import EvergreenError, GateStopped, RequestError, ServiceError
 from tasks.core.home import Home
@@ -150,8 +150,17 @@ def _execute(order: Order, tell: Callable[[str], None]) -> Outcome:
             api.wait()
         _import_ahead(execution.plan)
         api.wait()
-        with _consumer_ahead(order, execution.plan):
-            return _in_prefect(order, execution, tell)
+        try:
+            with _consumer_ahead(order, execution.plan):
+                return _in_prefect(order, execution, tell)
+        except Exception as error:
+            if isinstance(error, EvergreenError) or answers(api.url):
+                raise
+            raise ServiceError(
+                f"The Prefect API at {api.url} stopped answering during the run.",
+                remedy="Run again: what was done is kept.",
+                code="prefect",
+            ) from error
 
 
 def _walk(order: Order, execution: Execution, perform: Perform) -> None:
@@ -200,7 +209,7 @@ def _in_prefect(order: Order, execution: Execution, tell: Callable[[str], None])
         artifacts.publish(order.home, execution, outcome)
         return artifacts.state_of(outcome)
 
-    state = run(str(order.loaded.file), list(order.loaded.overrides), return_state=True)
+    state = run(str(order.loaded.file), [artifacts.shown(text) for text in order.loaded.overrides], return_state=True)
     if not failure:
         state.result(raise_on_failure=state.name != "Stopped")
         return outcome_of(execution)

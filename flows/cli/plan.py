@@ -19,10 +19,11 @@ def command(
 ) -> Answer:
     """Say which stages would run or are cached, why, how long it should take and which gates apply."""
     from flows.training import Order, plan_of
-    from tasks.core.load import load_recipe
+    from tasks.core.load import claim, load_recipe
 
     loaded = load_recipe(recipe, overrides)
     order = Order(loaded, invocation.open_home(), until=until, promote=not no_promote)
+    claim(order.home, loaded, write=False)
     plan = plan_of(order)
     stages = [
         {

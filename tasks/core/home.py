@@ -30,6 +30,8 @@ class Home:
     """Paths inside one home folder. `root` is absolute."""
 
     root: Path
+    isolated: bool = False
+    """Whether the addresses in the environment are for others: nothing of this home leaves its folder."""
 
     @property
     def mlflow(self) -> Path:
@@ -75,7 +77,8 @@ class Home:
     @property
     def tracking_uri(self) -> str:
         """MLflow's tracking and registry URI: `MLFLOW_TRACKING_URI`, else SQLite in the home."""
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"
+        given = "" if self.isolated else os.environ.get("MLFLOW_TRACKING_URI")
+        return given or f"sqlite:///{self.mlflow / 'mlflow.db'}"
 
     def relative(self, path: Path) -> str:
         """A path inside the home as contracts hold it."""
@@ -90,7 +93,7 @@ def find_home(option: str | None) -> Path:
     """Where the home is: `--home`, `EVERGREEN_HOME`, the nearest `.evergreen/` upwards, else `./.evergreen`."""
     chosen = option or os.environ.get("EVERGREEN_HOME")
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return Path(os.path.abspath(Path(chosen).expanduser()))
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / ".evergreen").is_dir():

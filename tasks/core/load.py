@@ -88,8 +88,8 @@ def load_recipe(text: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
     return LoadedRecipe(recipe, file.parent, file, _hash(recipe, file.parent), tuple(overrides))
 
 
-def claim(home: Home, loaded: LoadedRecipe) -> None:
-    """Note in the home which folder owns the model's name.
+def claim(home: Home, loaded: LoadedRecipe, *, write: bool = True) -> None:
+    """Note in the home which folder owns the model's name; without `write` only look.
 
     Raises:
         RequestError: another folder, which still has a recipe of that name, owns it.
@@ -106,7 +106,8 @@ def claim(home: Home, loaded: LoadedRecipe) -> None:
                 remedy="Change `name` in one of them, or use another --home.",
                 code="recipe",
             )
-    write_atomically(marker, json.dumps({"recipe": mine}))
+    if write:
+        write_atomically(marker, json.dumps({"recipe": mine}))
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

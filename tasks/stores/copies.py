@@ -92,7 +92,8 @@ def dvc_settings(home: Home, root: Path) -> str:
 
 def remote_url(home: Home) -> str:
     """Where the DVC remote is: the URL in the environment, else a folder of the home."""
-    return (os.environ.get(REMOTE_VARIABLE) or str(home.remote)).removeprefix("file://")
+    given = "" if home.isolated else os.environ.get(REMOTE_VARIABLE)
+    return (given or str(home.remote)).removeprefix("file://")
 
 
 def cached(home: Home, recipe: str, name: str) -> Path:

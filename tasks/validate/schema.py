@@ -11,7 +11,7 @@ import pandas as pd
 
 from tasks.core.contracts import Gate
 from tasks.core.features import columns_of
-from tasks.core.recipe import DropFeature, ImageFeature
+from tasks.core.recipe import Data, DropFeature, ImageFeature
 from tasks.validate.candidate import Candidate, must_be_numbers
 from tasks.validate.cells import is_empty, is_not_a_time, share_of_numbers
 
@@ -119,10 +119,20 @@ def _changed(candidate: Candidate) -> dict[str, str]:
     changed = {}
     for name in dict.fromkeys([*watched, data.target]):
         if name in frame.columns:
-            how = _change(frame.loc[~newest, name], frame.loc[newest, name], may_be_empty=name == data.target)
+            before, after = frame.loc[~newest, name], frame.loc[newest, name]
+            how = _change(before, after, may_be_empty=name == data.target) or _other_kind(name, before, after, data)
             if how:
                 changed[name] = how
     return changed
+
+
+def _other_kind(name: str, before: pd.Series, after: pd.Series, data: Data) -> str:
+    """A stray word in a column whose kind is inferred would turn numbers into categories, for all old rows too."""
+    if name in data.features or name in (data.id, data.time, data.target):
+        return ""
+    if pd.api.types.is_numeric_dtype(before.dtype) or share_of_numbers(before) < 1 or not share_of_numbers(after) < 1:
+        return ""
+    return f"held only numbers and holds text too; declare it as {name}: {{kind: numeric}} to set such rows aside"
 
 
 def _change(before: pd.Series, after: pd.Series, *, may_be_empty: bool) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tasks.core.context import Context
 from tasks.core.contracts import Ingested, Validated
+from tasks.core.errors import RequestError
+from tasks.core.hashing import file_sha256
 from tasks.stage import stage
 
 
@@ -42,6 +44,12 @@ def validate(context: Context, ingested: Ingested) -> Validated:
     recipe = context.recipe
     named = recipe.data.expectations
     suite = load_suite(context.recipe_folder / named) if named else None
+    if named and file_sha256(context.recipe_folder / named) != context.outside.get("expectations"):
+        raise RequestError(
+            f"The expectation suite {named} changed since the run was planned.",
+            remedy="Run again.",
+            code="expectations",
+        )
     context.progress(0.1, "reading the candidate rows")
     frame = candidate_rows(context.home, ingested)
     context.progress(0.3, f"judging {len(frame):,} rows")
