@@ -18,23 +18,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from tasks.core import refs, results
+from tasks.core.causes import Cause, why
 from tasks.core.hashing import code_hashes, file_sha256, json_sha256
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe, custom_refs
-
-Cause = Literal[
-    "first_run",
-    "data_changed",
-    "parameter_changed",
-    "code_changed",
-    "environment_changed",
-    "artifact_missing",
-    "artifact_damaged",
-    "upstream",
-    "unchanged",
-]
-CAUSES: tuple[Cause, ...] = Cause.__args__  # type: ignore[attr-defined]
-
 
 SKIPPED = "skipped"
 """Stands for the result of a stage that had nothing to do."""
@@ -228,17 +215,8 @@ def _plan_step(
             if damage is None:
                 return Step(stage.name, "cached", "unchanged", "", 0.0, record)
             return Step(stage.name, "run", damage.cause, damage.path, expected, record)  # type: ignore[arg-type]
-    cause, detail = _why(last, components, running)
+    cause, detail = why(last.components if last else None, components, running)
     return Step(stage.name, "run", cause, detail, expected)
-
-
-_OUTSIDE = {
-    "source": "the source's bytes",
-    "parent": "the dataset it extends",
-    "expectations": "the expectation suite",
-    "since": "the champion was moved",
-}
-"""Bytes from outside, in words: their hashes would tell nobody anything."""
 
 
 def _could_not_be_served(stage: str, record: results.Record) -> bool:
@@ -254,60 +232,11 @@ def _is_registered(stage: str, record: results.Record, facts: Facts) -> bool:
     return facts.registered.get(record.output["version"]) == record.key
 
 
-def _why(last: results.Record | None, components: dict[str, Any], running: list[str]) -> tuple[Cause, str]:
-    """The first cause, in the contract's order, that tells these components from the last result's."""
-    if last is None:
-        return "first_run", "this stage has no result yet"
-    by_component: tuple[tuple[Cause, str], ...] = (
-        ("data_changed", "data"),
-        ("parameter_changed", "parameters"),
-        ("code_changed", "code"),
-        ("environment_changed", "environment"),
-    )
-    for cause, component in by_component:
-        before, after = _flat(last.components[component]), _flat(components[component])
-        changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-        if changed:
-            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-            return cause, _change(component, changed[0], before, after) + more
-    if running:
-        return "upstream", f"{' and '.join(running)} will run"
-    other = [name for name, value in components["inputs"].items() if last.components["inputs"].get(name) != value]
-    return "upstream", f"{' and '.join(other) or 'an earlier stage'} gave another result"
-
-
-def _change(component: str, name: str, before: dict[str, Any], after: dict[str, Any]) -> str:
-    if ".args" in name:
-        return name  # what is handed to a custom part may be a secret
-    if component == "code":
-        return name
-    if component == "data" and name in _OUTSIDE:
-        return _OUTSIDE[name]
-    return f"{name}: {_written(before.get(name))} → {_written(after.get(name))}"
-
-
-def _written(value: Any) -> str:
-    """As YAML has it, but nothing at all in a word."""
-    if value is None:
-        return "none"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _field(resolved: dict[str, Any], dotted: str) -> Any:
     value: Any = resolved
     for part in dotted.split("."):
         value = value[part]
     return value
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one level of dotted names."""
-    if not isinstance(value, dict) or not value:
-        return {prefix: value} if prefix else {}
-    flat: dict[str, Any] = {}
-    for key, inner in value.items():
-        flat |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
-    return flat
 
 
 def _words(value: Any) -> set[str]:

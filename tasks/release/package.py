@@ -43,6 +43,8 @@ WEIGHTS = "weights.safetensors"
 HASHED = (WEIGHTS, "transform.json")
 """Files whose SHA-256 the scorer verifies whenever the model is loaded."""
 EXAMPLE_ROWS = 3
+DIALECT = ("kind", "separator", "decimal", "encoding")
+"""What a package says of the reader: how the text of a new file of the same kind is to be read."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +173,9 @@ def _git(folder: Path, *arguments: str) -> str:
 def _recipe_json(context: Context, versioned: Versioned, prepared: Prepared) -> dict[str, Any]:
     """What a later decision needs to know which rows this model has seen."""
     recipe = context.recipe
+    data = recipe.data.model_dump(mode="json")
     # Every consumer can read this file, and a reader's address or arguments may hold a password.
-    data = {name: value for name, value in recipe.data.model_dump(mode="json").items() if name != "reader"}
+    data["reader"] = {name: data["reader"][name] for name in DIALECT if name in data["reader"]}
     named = {"name": recipe.name, "problem": recipe.problem}
     sections = {"data": data, "transforms": recipe.transforms.model_dump(mode="json")}
     return {**named, **sections, "dataset": versioned.version, "cutoff": prepared.cutoff}

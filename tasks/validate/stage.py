@@ -5,7 +5,6 @@ from __future__ import annotations
 from tasks.core.context import Context
 from tasks.core.contracts import Ingested, Validated
 from tasks.core.errors import RequestError
-from tasks.core.hashing import file_sha256
 from tasks.stage import stage
 
 
@@ -35,6 +34,7 @@ def validate(context: Context, ingested: Ingested) -> Validated:
     Raises:
         RequestError: the expectation suite cannot be used.
     """
+    from tasks.core.hashing import file_sha256
     from tasks.stores.datasets import candidate_rows
     from tasks.validate.expectations import load_suite
     from tasks.validate.judge import judge

@@ -217,6 +217,7 @@ def test_a_reader_that_leaves_early_is_no_error():
 def test_ctrl_c_ends_with_130(tmp_path: Path):
     code = (
         "import os, signal, sys, click, types\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a parent in the background ignores it
         "from flows.cli import main\n"
         "from flows.cli.output import pass_invocation\n"
         "module = types.ModuleType('flows.cli.schema')\n"
