@@ -45,9 +45,11 @@ def visit(window: Any, address: str, until: str) -> Any:
 
 def test_the_list_of_runs_names_what_became_of_each(served: Any, window: Any, picture: Any) -> None:
     shown = visit(window, f"{served['prefect']}/runs", "Held")
-    text = shown.text()
+    # The list is filled bit by bit: each word is waited for.
+    for word in ("Promoted", "Held", "Unchanged", "digits", "breast_cancer", "11 Task runs"):
+        shown.page.get_by_text(word).first.wait_for(state="attached", timeout=60_000)
+        assert shown.page.get_by_text(word).count() >= 1, word
     picture(shown.page, "prefect-runs", whole=False)
-    assert all(word in text for word in ("Promoted", "Held", "Unchanged", "digits", "breast_cancer", "11 Task runs"))
 
 
 def test_a_promoted_run_has_a_readable_task_for_every_stage(served: Any, window: Any, picture: Any) -> None:
