@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import ServiceError
+from tasks.stores.transaction import transaction
 
 _TIMEOUT_SECONDS = 30.0
 _COLUMNS = "prediction_id, time, model, version, row_sha, prediction"
@@ -60,19 +61,8 @@ class Journal:
             (item.prediction_id, item.time, item.model, item.version, item.row_sha, json.dumps(item.prediction))
             for item in entries
         ]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._answering(), closing(sqlite3.connect(self.path, timeout=_TIMEOUT_SECONDS)) as connection:
-            connection.isolation_level = None
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                for statement in _SCHEMA:
-                    connection.execute(statement)
-                connection.executemany(f"INSERT INTO predictions ({_COLUMNS}) VALUES (?,?,?,?,?,?)", rows)  # noqa: S608
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        with self._answering(), transaction(self.path, _SCHEMA, _TIMEOUT_SECONDS) as connection:
+            connection.executemany(f"INSERT INTO predictions ({_COLUMNS}) VALUES (?,?,?,?,?,?)", rows)  # noqa: S608
 
     def find(self, prediction_id: str) -> Predicted | None:
         """One prediction, or None.

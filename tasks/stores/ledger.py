@@ -25,6 +25,7 @@ from typing import Any
 
 from tasks.core.errors import ServiceError
 from tasks.core.hashing import canonical_json
+from tasks.stores.transaction import transaction
 
 KINDS = (
     "promote",
@@ -195,19 +196,8 @@ class Ledger:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._answering(), closing(sqlite3.connect(self.path, timeout=_TIMEOUT_SECONDS)) as connection:
-            connection.isolation_level = None
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                for statement in _SCHEMA:
-                    connection.execute(statement)
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        with self._answering(), transaction(self.path, _SCHEMA, _TIMEOUT_SECONDS) as connection:
+            yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
