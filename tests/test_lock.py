@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,9 +132,17 @@ def _wait_until_healthy(api: str, process: subprocess.Popen, log: Path) -> None:
 
 
 def post(url: str, body: object) -> tuple[int, object]:
+    """Prefect answers 503 while its SQLite file is busy and expects clients to come again, as its own do."""
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return answer.status, json.loads(answer.read())
+    for pause in (0.5, 1, 2, 4, None):
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            if error.code != 503 or pause is None:
+                raise
+            time.sleep(pause)
+    raise AssertionError("unreachable")
 
 
 def test_prefects_server_can_be_imported():

@@ -244,7 +244,11 @@ def _has_tag(model: type[BaseModel], part: int | str) -> bool:
 
 
 def _hash(recipe: Recipe, folder: Path) -> str:
-    resolved = recipe.model_dump(mode="json")
+    # What shapes a model. A default that a new release adds or changes is an upgrade, not a change of the recipe,
+    # and neither is another timetable.
+    resolved = recipe.model_dump(mode="json", exclude_defaults=True, exclude={"monitoring", "schedule", "alerts"})
+    upkeep = resolved.pop("retraining", {})
+    resolved |= {name: upkeep[name] for name in ("window", "start_from") if name in upkeep}
     code = {ref: file_sha256(refs.source_file(ref, folder)) for ref in sorted(set(custom_refs(resolved)))}
     return json_sha256({"recipe": resolved, "code": code})
 

@@ -1,4 +1,4 @@
-"""The recipe's schema: one YAML file that says what data, what model, what gates.
+"""The recipe's schema: one YAML file that says what data, what model, what gates, what upkeep.
 
 Validated once, at the edge (`tasks/core/load.py`); inside, a `Recipe` is trusted. Every field that is
 not required has a default that `evergreen check --resolved` prints.
@@ -8,29 +8,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from tasks.core.blocks import Block, Custom
+from tasks.core.upkeep import Alert, HybridPolicy, Monitoring, Retraining, Timetable
 
 Problem = Literal["classification", "regression"]
 
 CLASSIFICATION_METRICS = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "roc_auc", "log_loss")
 REGRESSION_METRICS = ("rmse", "mae", "r2")
 SMALLER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
-
-
-class Block(BaseModel):
-    """A frozen, strict section of a recipe: unknown keys and wrong types are errors."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Custom(Block):
-    """A part of your own: an ordinary function or class, named by file or module."""
-
-    kind: Literal["custom"]
-    ref: str = Field(pattern=r"^[^:]+:[A-Za-z_][A-Za-z0-9_]*$")
-    """`file.py:Name` (relative to the recipe's folder) or `package.module:Name`."""
-    args: dict[str, Any] = {}
-    """Keyword arguments it is called with."""
 
 
 class CsvReader(Block):
@@ -132,7 +119,7 @@ class Data(Block):
     """Column that identifies a row; without one a row is known by a hash of its features."""
     time: str | None = None
     """Column that orders rows in time."""
-    features: dict[str, Feature] = {}
+    features: dict[str, Feature] = Field(default_factory=dict)
     """Kinds of columns; what is not named is inferred from the first rows and shown by `check`."""
     split: Split = RandomSplit()
     expectations: str | None = None
@@ -273,7 +260,7 @@ class Promotion(Block):
 class Gates(Block):
     """What stops a run. The thresholds on metrics bound the test split."""
 
-    thresholds: dict[str, float] = {}
+    thresholds: dict[str, float] = Field(default_factory=dict)
     """Metric → the least (for losses and errors: the most) allowed on the test rows."""
     promotion: Promotion = Promotion()
     min_rows: int = Field(default=50, ge=10)
@@ -299,11 +286,22 @@ class Recipe(Block):
     model: Model = Mlp()
     training: Training = Training()
     gates: Gates = Gates()
+    monitoring: Monitoring = Monitoring()
+    retraining: Retraining = HybridPolicy()
+    schedule: Timetable = Timetable()
+    alerts: tuple[Alert, ...] = ()
 
     @property
     def metric(self) -> str:
         """The metric that decides promotion."""
         return self.gates.promotion.metric or ("accuracy" if self.problem == "classification" else "rmse")
+
+    @model_validator(mode="after")
+    def _window_fits_the_data(self) -> Recipe:
+        window = self.retraining.window
+        if window.kind == "sliding" and window.days is not None and self.data.time is None:
+            raise ValueError("retraining.window.days needs data.time; name it, or use retraining.window.rows")
+        return self
 
     @model_validator(mode="after")
     def _metrics_fit_the_problem(self) -> Recipe:

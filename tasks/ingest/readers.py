@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tasks.core import refs
+from tasks.core.blocks import Custom
 from tasks.core.contracts import Gate
 from tasks.core.errors import GateStopped, RequestError
 from tasks.core.features import RESERVED_COLUMNS
 from tasks.core.hashing import file_sha256, json_sha256
-from tasks.core.recipe import CsvReader, Custom, ParquetReader, Reader, SklearnReader
+from tasks.core.recipe import CsvReader, ParquetReader, Reader, SklearnReader
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tasks.core import clock
 from tasks.core.errors import ServiceError
 from tasks.core.hashing import canonical_json
 from tasks.stores.transaction import transaction
@@ -41,9 +42,11 @@ KINDS = (
     "drift",
     "trigger",
     "refused",
+    "alert",
 )
 """What an entry can record. `promote`, `hold`, `reject`, `stop` and `rollback` are decisions; `intent` and
-`done` stand before and after a move of the champion; `observed` is a move made by somebody else."""
+`done` stand before and after a move of the champion; `observed` is a move made by somebody else; `drift` is a
+verdict on a window, `trigger` and `refused` what became of a reason to retrain, `alert` one that was not delivered."""
 
 GENESIS = "0" * 64
 _TIMEOUT_SECONDS = 30.0
@@ -247,7 +250,7 @@ def parse_time(text: str) -> datetime:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    return clock.now().isoformat(timespec="microseconds")
 
 
 def _hash(values: Sequence[Any]) -> str:

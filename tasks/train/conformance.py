@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from tasks.core.blocks import Custom
 from tasks.core.errors import RequestError
-from tasks.core.recipe import Custom
 from tasks.models import build
 
 ROWS = 4
