@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -117,6 +118,35 @@ class PrefectApi:
         if self._starting is not None:
             self._starting.close()
             self._starting = None
+
+
+def known_url(home: Home) -> str | None:
+    """Address of the Prefect API that this home is to use: `PREFECT_API_URL`, else what `up` serves; None without one.
+
+    `up` holds `up.lock` as long as it lives, so what a killed one wrote into `up.json` counts for nothing.
+    """
+    given = os.environ.get("PREFECT_API_URL")
+    if given:
+        return given
+    if home.isolated or not _is_locked(home.root / "up.lock"):
+        return None
+    try:
+        return str(json.loads((home.root / "up.json").read_text(encoding="utf-8"))["prefect_api_url"])
+    except (OSError, ValueError, KeyError, TypeError):  # it has only just begun
+        return None
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        stream = path.open()
+    except OSError:
+        return False
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def answers(url: str, seconds: float = 2.0) -> bool:
