@@ -76,14 +76,21 @@ def candidate_rows(home: Home, ingested: Ingested) -> pd.DataFrame:
     return workspace.rows_of(home, recipe, _remote(home, recipe), candidate.manifest, (path.parent,))
 
 
-def version_rows(home: Home, recipe: str, version: str) -> pd.DataFrame:
-    """All rows of a committed version, quarantined ones included.
+def version_rows(home: Home, recipe: str, version: str, *, quarantined: bool = True) -> pd.DataFrame:
+    """All rows of a committed version, quarantined ones included unless they are not wanted.
 
     Raises:
         RequestError: there is no such version.
         GateError: a shard is damaged or missing everywhere.
     """
-    return workspace.rows_of(home, recipe, _remote(home, recipe), version_info(home, recipe, version).manifest)
+    manifest, remote = version_info(home, recipe, version).manifest, _remote(home, recipe)
+    rows = workspace.rows_of(home, recipe, remote, manifest)
+    if quarantined or manifest.quarantine is None:
+        return rows
+    from tasks.stores.shards import read_shard
+
+    bad = read_shard(workspace.locate(home, recipe, remote, manifest.quarantine), manifest.quarantine)
+    return rows[~rows["row_id"].isin(bad["row_id"])].reset_index(drop=True)
 
 
 def write_candidate(home: Home, folder: Path, candidate: Candidate) -> str:

@@ -84,6 +84,22 @@ class Journal:
         identifier, time, model, version, row_sha, prediction = found
         return Predicted(identifier, time, model, version, row_sha, json.loads(prediction))
 
+    def since(self, model: str, version: str, after: str = "") -> list[Predicted]:
+        """What one version of a model has said after a time (UTC, ISO 8601), oldest first; from the start without one.
+
+        Raises:
+            ServiceError: the file cannot be read.
+        """
+        if not self.path.exists() or not self.path.stat().st_size:
+            return []
+        with self._answering(), closing(sqlite3.connect(self.path, timeout=_TIMEOUT_SECONDS)) as connection:
+            found = connection.execute(
+                f"SELECT {_COLUMNS} FROM predictions WHERE model = ? AND version = ? AND time > ?"  # noqa: S608
+                " ORDER BY time, prediction_id",
+                (model, version, after),
+            ).fetchall()
+        return [Predicted(*row[:5], json.loads(row[5])) for row in found]
+
     def count(self, model: str) -> int:
         """How many predictions of one model the journal holds."""
         if not self.path.exists() or not self.path.stat().st_size:

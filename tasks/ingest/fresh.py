@@ -1,0 +1,92 @@
+"""Rows that are not in the dataset yet, for those who look at them before they are taken in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from tasks.core.errors import GateStopped, RequestError
+from tasks.core.home import Home
+from tasks.core.load import LoadedRecipe
+from tasks.core.recipe import CsvReader, ParquetReader
+from tasks.core.rows import Identity, row_ids
+from tasks.ingest.readers import FILE_SUFFIXES, fingerprint, read
+from tasks.stores import datasets
+
+
+def read_file(path: Path, loaded: LoadedRecipe) -> pd.DataFrame:
+    """The rows of one CSV or Parquet file, read as the recipe reads its own source.
+
+    Raises:
+        RequestError: it does not exist, has another suffix, or cannot be read.
+    """
+    kind = next((kind for kind, suffixes in FILE_SUFFIXES.items() if path.name.endswith(suffixes)), None)
+    if kind is None:
+        known = ", ".join(suffix for suffixes in FILE_SUFFIXES.values() for suffix in suffixes)
+        raise RequestError(f"The data {path} are of no known kind.", remedy=f"Name a file in {known}.", code="data")
+    if not path.is_file():
+        what = "are a folder" if path.is_dir() else "do not exist"
+        raise RequestError(f"The data {path} {what}.", remedy="Name a CSV or Parquet file with --data.", code="data")
+    own, whole = loaded.recipe.data.reader, path.absolute().as_posix()
+    if kind == "parquet":
+        reader: CsvReader | ParquetReader = ParquetReader(kind="parquet", path=whole)
+    elif isinstance(own, CsvReader):
+        reader = own.model_copy(update={"path": whole})
+    else:
+        reader = CsvReader(kind="csv", path=whole)
+    return _read(reader, loaded, str(path))
+
+
+def read_source(loaded: LoadedRecipe) -> pd.DataFrame:
+    """All rows of the recipe's source as they are now.
+
+    Raises:
+        RequestError: it cannot be read.
+    """
+    return _read(loaded.recipe.data.reader, loaded, f"{loaded.file}, data.reader")
+
+
+def source_changed(home: Home, loaded: LoadedRecipe) -> bool:
+    """Whether the source's bytes are others than those the newest dataset version was made from; reads no table.
+
+    Raises:
+        RequestError: the source's path matches nothing.
+    """
+    head = datasets.head(home, loaded.recipe.name)
+    return head is None or fingerprint(loaded.recipe.data.reader, loaded.folder) != head.source
+
+
+def identified(home: Home, name: str, version: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the ids that a dataset version gives to its own, and whether it has them.
+
+    Where the rows lack the column that tells rows apart, none of them is taken for a known one.
+
+    Returns:
+        `frame` with `row_id` (text) and `known` (the version has the row) and `known_labelled` (with a target);
+        one row per id, the last one where an id is repeated.
+
+    Raises:
+        GateError: a file of the dataset is damaged everywhere.
+    """
+    rows = datasets.version_rows(home, name, version)
+    stored = datasets.version_info(home, name, version).manifest.identity
+    identity = Identity(**(stored | {"columns": tuple(stored["columns"])}))
+    if identity.id is not None and identity.id not in frame.columns:
+        without = tuple(str(column) for column in frame.columns if column != identity.target)
+        ids = "unknown-" + row_ids(frame, Identity(None, identity.target, without))
+    else:
+        ids = row_ids(frame, identity, rows)
+    labelled = rows["row_id"][rows[identity.target].notna()] if identity.target in rows.columns else rows["row_id"][:0]
+    found = frame.assign(row_id=ids, known=ids.isin(rows["row_id"]), known_labelled=ids.isin(labelled))
+    return found.drop_duplicates("row_id", keep="last", ignore_index=True)
+
+
+def _read(reader: object, loaded: LoadedRecipe, what: str) -> pd.DataFrame:
+    data = loaded.recipe.data
+    text = tuple(name for name in (data.id, getattr(data.split, "group", None)) if name is not None)
+    try:
+        return read(reader, loaded.folder, text=text)  # type: ignore[arg-type]
+    except GateStopped as stopped:
+        reason = next(gate.reason for gate in stopped.gates if gate.blocks)
+        raise RequestError(f"{what}: {reason}", remedy=stopped.remedy, code="data") from stopped
