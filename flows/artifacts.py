@@ -152,9 +152,9 @@ class Progress:
 
 
 def shown(override: str) -> str:
-    """An override as everyone may read it: what goes to a custom part or a reader may be a secret."""
+    """An override as everyone may read it: what goes to a custom part, a reader or a hook may be a secret."""
     key, equals, value = override.partition("=")
-    secret = any(part in ("args", "reader", "path") for part in key.split("."))
+    secret = any(part.lstrip("+~") in ("args", "reader", "path", "alerts") for part in key.split("."))
     return f"{key}{equals}…" if secret else f"{key}{equals}{value}"
 
 

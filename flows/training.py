@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows import artifacts
+from flows.alerting import alert_outcome
 from flows.engine import Execution
 from flows.facts import gather
 from flows.outcome import Outcome, outcome_of, stopped_by_service
@@ -118,6 +119,7 @@ def execute(order: Order, tell: Callable[[str], None] = lambda text: None) -> Ou
     """Carry out an order under the model's lease; nothing to do means that no server is started.
 
     A gate that says no, or a service that is away, ends in an outcome; only a wrong request raises.
+    What the recipe's hooks have to know, they are told once the lease is free again.
 
     Raises:
         RequestError: something a person has to change, as named by the stage that found it.
@@ -125,9 +127,12 @@ def execute(order: Order, tell: Callable[[str], None] = lambda text: None) -> Ou
     claim(order.home, order.loaded)
     try:
         with _lease(order, tell):
-            return _execute(order, tell)
+            outcome = _execute(order, tell)
     except ServiceError as error:
-        return stopped_by_service(order.loaded.recipe.name, error)
+        outcome = stopped_by_service(order.loaded.recipe.name, error)
+    if not order.disabled:  # a drill stops on purpose
+        alert_outcome(order.loaded, order.home, outcome, tell)
+    return outcome
 
 
 def _lease(order: Order, tell: Callable[[str], None]) -> AbstractContextManager[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, SecretStr, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, SecretStr, Tag, field_serializer, field_validator, model_validator
 
 from tasks.core.blocks import Block, Custom
 
@@ -184,8 +184,13 @@ class CommandHook(Block):
 
     kind: Literal["command"]
     argv: Annotated[tuple[str, ...], Field(min_length=1)]
-    """The program and its arguments; started in the recipe's folder, without a shell."""
+    """The program and its arguments, which may hold a secret and are never shown; started in the recipe's folder,
+    without a shell."""
     on: tuple[AlertEvent, ...] = ("stopped", "rejected", "drifted", "crashed", "overdue")
+
+    @field_serializer("argv", when_used="json")
+    def _program_alone(self, argv: tuple[str, ...]) -> list[str]:
+        return [argv[0], *("**********" for _ in argv[1:])]
 
 
 Alert = Annotated[Webhook | CommandHook, Field(discriminator="kind")]
