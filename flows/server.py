@@ -47,7 +47,7 @@ START_SECONDS = 120.0
 class PrefectApi:
     """A reachable Prefect API for the time of a `with` block.
 
-    `PREFECT_API_URL` is used when it is set; otherwise a server is started on the home's database.
+    The one that is known (`known_url`) is used; without one a server is started on the home's database.
     Starting is asynchronous: call `wait()` before the first flow.
     """
 
@@ -55,7 +55,8 @@ class PrefectApi:
         self._home = home
         self._process: subprocess.Popen[bytes] | None = None
         self._starting: IO[str] | None = None
-        self.url = os.environ.get("PREFECT_API_URL", "")
+        self.url = known_url(home) or ""
+        self._given = os.environ.get("PREFECT_API_URL")
 
     def __enter__(self) -> PrefectApi:
         for name, value in QUIET.items():
@@ -64,6 +65,8 @@ class PrefectApi:
         self._home.prefect.mkdir(parents=True, exist_ok=True)
         if not self.url:
             self._start()
+        # Prefect's client reads the address from the environment.
+        os.environ["PREFECT_API_URL"] = self.url
         return self
 
     def _start(self) -> None:
@@ -72,7 +75,6 @@ class PrefectApi:
         fcntl.flock(self._starting, fcntl.LOCK_EX)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}/api"
-        os.environ["PREFECT_API_URL"] = self.url
         self._process = start_server(self._home, port)
 
     @property
@@ -105,14 +107,19 @@ class PrefectApi:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is None:
-            return
+        try:
+            if self._process is not None:
+                self._end(self._process)
+        finally:
+            if self._given is None:
+                os.environ.pop("PREFECT_API_URL", None)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
         try:
             _drain()
         finally:
-            stop(self._process)
+            stop(process)
             self._let_others_start()
-            os.environ.pop("PREFECT_API_URL", None)
 
     def _let_others_start(self) -> None:
         if self._starting is not None:
