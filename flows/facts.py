@@ -12,7 +12,7 @@ from tasks.core.load import LoadedRecipe
 from tasks.core.plan import Facts, components_of, key_of
 from tasks.ingest.readers import fingerprint
 from tasks.ingest.stage import ingest
-from tasks.stores import datasets, registry
+from tasks.stores import datasets, outside, registry
 from tasks.stores.ledger import Ledger
 
 
@@ -36,7 +36,8 @@ def gather(loaded: LoadedRecipe, home: Home, disabled: frozenset[str] = frozense
         "decide": {**standing, "blocked": blocked},
         "promote": standing,
     }
-    return Facts(data, registered, _package_of(home, name, champion, registered), disabled)
+    package = _package_of(home, name, champion, registered)
+    return Facts(data, registered, package, disabled, lambda record: outside.damage(home, record))
 
 
 def _suite(loaded: LoadedRecipe) -> str | None:

@@ -244,11 +244,9 @@ def _has_tag(model: type[BaseModel], part: int | str) -> bool:
 
 
 def _hash(recipe: Recipe, folder: Path) -> str:
-    # What shapes a model. A default that a new release adds or changes is an upgrade, not a change of the recipe,
-    # and neither is another timetable.
-    resolved = recipe.model_dump(mode="json", exclude_defaults=True, exclude={"monitoring", "schedule", "alerts"})
-    upkeep = resolved.pop("retraining", {})
-    resolved |= {name: upkeep[name] for name in ("window", "start_from") if name in upkeep}
+    # What shapes a model, which is what the stages read; another timetable makes no other model.
+    resolved = recipe.model_dump(mode="json", exclude={"monitoring", "schedule", "alerts"})
+    resolved["retraining"] = {name: resolved["retraining"][name] for name in ("window", "start_from")}
     code = {ref: file_sha256(refs.source_file(ref, folder)) for ref in sorted(set(custom_refs(resolved)))}
     return json_sha256({"recipe": resolved, "code": code})
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -108,6 +108,10 @@ class Facts:
     champion_package: str | None = None
     """Identity of the `package` result that is the champion; deciding on it again would change nothing."""
     disabled: frozenset[str] = frozenset()
+    outside_damage: Callable[[results.Record], results.Damage | None] = field(
+        default=lambda record: None, compare=False
+    )
+    """What a result left outside its folder and that is gone or changed there, looked at only when it is needed."""
 
 
 def make_plan(stages: Sequence[Declared], loaded: LoadedRecipe, home: Home, facts: Facts) -> Plan:
@@ -211,7 +215,7 @@ def _plan_step(
             detail = f"version {record.output['version']} is not in the registry"
             return Step(stage.name, "run", "artifact_missing", detail, expected)
         if record is not None:
-            damage = results.damage(home, record)
+            damage = results.damage(home, record) or facts.outside_damage(record)
             if damage is None:
                 return Step(stage.name, "cached", "unchanged", "", 0.0, record)
             return Step(stage.name, "run", damage.cause, damage.path, expected, record)  # type: ignore[arg-type]

@@ -11,13 +11,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from tasks.core.errors import RequestError
 from tasks.core.home import Home
 from tasks.stores import registry
+from tasks.stores.outside import local_folder
 from tasks.stores.registry import CONTENT, KEY
 from tasks.stores.tracking import answering, as_global, open_tracking
 
@@ -41,8 +42,8 @@ def log_model(
 ) -> str:
     """Store a models-from-code pyfunc and give its address `models:/<model id>`.
 
-    A model stored under this key whose files are intact is used again; one that a crash left PENDING is
-    completed under its own id. `scorer` is run here once, so `code_paths` must hold what it imports.
+    A model stored under this key is used again, its files put back if they were damaged; one that a crash
+    left PENDING is completed under its own id. `scorer` is run here once, so `code_paths` must hold what it imports.
     `signature` holds MLflow's `inputs` and `outputs` as JSON texts. `requirements` are stored as they
     stand: letting MLflow infer them costs half a minute.
 
@@ -51,26 +52,22 @@ def log_model(
     """
     client = open_tracking(home)
     with answering(home), tempfile.TemporaryDirectory() as temporary:
+
+        def save(model: LoggedModel) -> Path:
+            folder = Path(temporary) / str(model.model_id)
+            with _importable(code_paths):
+                code = list(code_paths)
+                _save(folder, model, run_id, str(scorer), dict(artifacts), code, signature, input_example, requirements)
+            return folder
+
         experiment = str(client.get_run(run_id).info.experiment_id)
-        model = _same_key(client, home, experiment, key)
-        if model is not None and str(model.status) == "READY":
-            return f"models:/{model.model_id}"
-        if model is None:
-            model = client.create_logged_model(experiment, name=name, source_run_id=run_id, tags={KEY: key})
-        folder = Path(temporary) / "model"
-        with _importable(code_paths):
-            _save(
-                folder,
-                model,
-                run_id,
-                str(scorer),
-                dict(artifacts),
-                list(code_paths),
-                signature,
-                input_example,
-                requirements,
-            )
-        _upload(client, model, folder)
+        ready, unfinished = _same_key(client, experiment, key)
+        for model in ready:
+            if _intact(home, model) or _mended(client, home, model, save(model)):
+                return f"models:/{model.model_id}"
+            client.finalize_logged_model(model.model_id, "FAILED")
+        model = unfinished or client.create_logged_model(experiment, name=name, source_run_id=run_id, tags={KEY: key})
+        _upload(client, model, save(model))
         _link(client, run_id, model.model_id)
         client.finalize_logged_model(model.model_id, "READY")
         return f"models:/{model.model_id}"
@@ -137,7 +134,7 @@ def local_files(home: Home, uri: str) -> Path:
     with answering(home):
         model_id = _model_id(_logged_model_uri(home, uri))
         location = str(client.get_logged_model(model_id).artifact_location)
-        folder = _local(location) or _download(home, model_id, location)
+        folder = local_folder(location) or _download(home, model_id, location)
     if not (folder / "MLmodel").is_file():
         raise RequestError(
             f"The files of {uri} are gone from {folder}.",
@@ -181,23 +178,25 @@ def _model_id(model_uri: str) -> str:
     return found.group(1)
 
 
-def _same_key(client: MlflowClient, home: Home, experiment: str, key: str) -> LoggedModel | None:
-    """The intact model with this key, else the one a crash left unfinished; damaged ones are marked and passed over."""
-    unfinished = None
-    for model in client.search_logged_models([experiment], filter_string=f"tags.`{KEY}` = '{key}'"):
-        if str(model.status) == "PENDING":
-            unfinished = model
-        elif str(model.status) == "READY":
-            if _intact(home, model):
-                return model
-            client.finalize_logged_model(model.model_id, "FAILED")
-    return unfinished
+def _same_key(client: MlflowClient, experiment: str, key: str) -> tuple[list[LoggedModel], LoggedModel | None]:
+    """The models stored whole under this key, and one that a crash left unfinished."""
+    found = client.search_logged_models([experiment], filter_string=f"tags.`{KEY}` = '{key}'")
+    unfinished = [model for model in found if str(model.status) == "PENDING"]
+    return [model for model in found if str(model.status) == "READY"], unfinished[-1] if unfinished else None
 
 
 def _intact(home: Home, model: LoggedModel) -> bool:
-    folder = _local(model.artifact_location)
+    folder = local_folder(model.artifact_location)
     folder = folder or _download(home, model.model_id, model.artifact_location)
     return folder.is_dir() and registry.content_hash(folder) == model.tags.get(CONTENT)
+
+
+def _mended(client: MlflowClient, home: Home, model: LoggedModel, folder: Path) -> bool:
+    """Put a damaged model's files back, if the same bytes came out again: its version stays what it was."""
+    if registry.content_hash(folder) != model.tags.get(CONTENT):
+        return False
+    _upload(client, model, folder)
+    return _intact(home, model)
 
 
 def _save(
@@ -217,7 +216,12 @@ def _save(
     mlflow.pyfunc.save_model(
         path=str(folder),
         mlflow_model=Model(
-            artifact_path=model.artifact_location, model_uuid=model.model_id, run_id=run_id, model_id=model.model_id
+            artifact_path=model.artifact_location,
+            model_uuid=model.model_id,
+            run_id=run_id,
+            model_id=model.model_id,
+            # The model's own birthday, so that saving it again gives the same bytes.
+            utc_time_created=str(datetime.fromtimestamp(model.creation_timestamp / 1000, UTC).replace(tzinfo=None)),
         ),
         python_model=scorer,
         artifacts=artifacts or None,
@@ -231,7 +235,7 @@ def _save(
 
 
 def _upload(client: MlflowClient, model: LoggedModel, folder: Path) -> None:
-    local = _local(model.artifact_location)
+    local = local_folder(model.artifact_location)
     if local is not None and local.exists():
         shutil.rmtree(local)  # half an upload of an attempt that was killed
     client.set_logged_model_tags(model.model_id, {CONTENT: registry.content_hash(folder)})
@@ -266,13 +270,6 @@ def _importable(code_paths: Sequence[str]) -> Iterator[None]:
     finally:
         for path in added:
             sys.path.remove(path)
-
-
-def _local(location: str) -> Path | None:
-    """The folder an artifact location names, or None where it lies on a server."""
-    if location.startswith("file:"):
-        return Path(unquote(urlsplit(location).path))
-    return None if re.match(r"^[a-z][a-z0-9+-]*:", location) else Path(location)
 
 
 def _download(home: Home, model_id: str, location: str) -> Path:

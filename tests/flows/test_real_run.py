@@ -149,6 +149,22 @@ def test_a_damaged_artifact_reruns_what_made_it_and_only_that(first: Ran, home: 
     assert evergreen(home, "run", "digits", *SHORT).stages("ran") == ["explore"]
 
 
+def test_a_damaged_file_of_the_registered_model_is_put_back(first: Ran, home: Path) -> None:
+    weights = next((home / "mlflow" / "artifacts").rglob("artifacts/package/*.safetensors"))
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    planned = evergreen(home, "plan", "digits", *SHORT)
+    step = next(step for step in planned.answer["stages"] if step["name"] == "package")
+    assert (step["cause"], step["detail"]) == ("artifact_damaged", str(weights))
+    assert planned.stages("run") == ["package"]
+    mended = evergreen(home, "run", "digits", *SHORT)
+    assert (mended.code, mended.answer["status"]) == (0, "unchanged"), mended.errors
+    assert mended.stages("ran") == ["package"]
+    assert weights.read_bytes() == whole
+    assert mended.answer["model"] == {"name": "digits", "version": "1", "aliases": ["champion"]}
+    assert evergreen(home, "explain", "digits", "--verify").answer["verified"] is True
+
+
 def test_a_silent_prefect_server_is_an_outage_and_not_a_pass(
     first: Ran, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,12 +116,27 @@ def test_another_key_is_another_version(shared_home: Any, log_times: Callable[..
     assert [item.tags["evergreen.key"] for item in runs.versions(shared_home, "two")] == ["k1", "k2"]
 
 
-def test_a_damaged_model_is_not_used_again(shared_home: Any, log_times: Callable[..., str]) -> None:
-    version, uri = registered(shared_home, log_times, "damaged")
+@pytest.mark.parametrize("damage", ["changed", "removed"])
+def test_a_damaged_model_is_put_back_under_its_version(
+    shared_home: Any, log_times: Callable[..., str], damage: str
+) -> None:
+    version, uri = registered(shared_home, log_times, damage)
+    file = runs.local_files(shared_home, uri) / "artifacts" / "factor.json"
+    file.write_text("4") if damage == "changed" else file.unlink()
+    assert registered(shared_home, log_times, damage) == (version, uri)
+    assert runs.load(shared_home, uri).predict(pd.DataFrame({"x": [2.0]}))["prediction"].tolist() == [6.0]
+
+
+def test_a_damaged_model_whose_bytes_cannot_be_made_again_becomes_another_version(
+    shared_home: Any, log_times: Callable[..., str]
+) -> None:
+    version, uri = registered(shared_home, log_times, "lost")
     (runs.local_files(shared_home, uri) / "artifacts" / "factor.json").write_text("4")
-    again, other = registered(shared_home, log_times, "damaged")
-    assert (version, again) == ("1", "2") and other != uri
-    assert runs.load(shared_home, other).predict(pd.DataFrame({"x": [2.0]}))["prediction"].tolist() == [6.0]
+    run_id = runs.start_run(shared_home, "lost", "k", {}, {})
+    other = log_times(shared_home, run_id, "k", factor=5)
+    assert other != uri
+    assert runs.register(shared_home, "lost", other, run_id, {"evergreen.dataset": "d1"}, "k") != version
+    assert runs.load(shared_home, other).predict(pd.DataFrame({"x": [2.0]}))["prediction"].tolist() == [10.0]
 
 
 def test_a_model_whose_upload_never_finished_is_not_registered(shared_home: Any, log_times: Callable[..., str]) -> None:
