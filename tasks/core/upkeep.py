@@ -85,6 +85,7 @@ class AgePolicy(Policy):
 
     kind: Literal["age"]
     max_age_days: float = Field(default=30.0, gt=0)
+    """Days after which a model counts as too old."""
 
 
 class DriftPolicy(Policy):
@@ -104,6 +105,7 @@ class HybridPolicy(Policy):
 
     kind: Literal["hybrid"] = "hybrid"
     max_age_days: float = Field(default=30.0, gt=0)
+    """Days after which a model counts as too old."""
 
 
 class CustomPolicy(Policy, Custom):
@@ -131,7 +133,9 @@ class Timetable(Block):
     """When what is started, as cron lines (minute hour day month weekday)."""
 
     retrain: str | None = None
+    """When the retraining policy is asked."""
     monitor: str | None = None
+    """When new rows are compared with the champion's."""
     timezone: str = "UTC"
     """An IANA name, for example Europe/Paris."""
 
@@ -170,6 +174,7 @@ class Webhook(Block):
     url: SecretStr
     """Its address, which may hold a secret: it is never shown; take it from the environment with ${oc.env:NAME}."""
     on: tuple[AlertEvent, ...] = ("stopped", "rejected", "drifted", "crashed", "overdue")
+    """What it is told of."""
 
     @field_validator("url")
     @classmethod
@@ -183,10 +188,11 @@ class CommandHook(Block):
     """A program that gets the alert as JSON on its standard input."""
 
     kind: Literal["command"]
-    argv: Annotated[tuple[str, ...], Field(min_length=1)]
+    argv: Annotated[tuple[str, ...], Field(min_length=1, repr=False)]
     """The program and its arguments, which may hold a secret and are never shown; started in the recipe's folder,
     without a shell."""
     on: tuple[AlertEvent, ...] = ("stopped", "rejected", "drifted", "crashed", "overdue")
+    """What it is told of."""
 
     @field_serializer("argv", when_used="json")
     def _program_alone(self, argv: tuple[str, ...]) -> list[str]:
