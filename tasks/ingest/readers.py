@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tasks.core import refs
 from tasks.core.blocks import Custom
 from tasks.core.contracts import Gate
-from tasks.core.errors import GateStopped, RequestError
+from tasks.core.errors import GateStopped, RequestError, ServiceError
 from tasks.core.features import RESERVED_COLUMNS
 from tasks.core.hashing import file_sha256, json_sha256
 from tasks.core.recipe import CsvReader, ParquetReader, Reader, SklearnReader
@@ -218,7 +218,13 @@ def _remote_locations(url: str) -> list[tuple[str, Path | str]]:
     try:
         handler, path = fsspec.core.url_to_fs(url)
         found = sorted(handler.glob(path)) if any(sign in path for sign in "*?[") else [path]
-        found = [item for item in found if handler.isfile(item)]
+        found = [item for item in found if _is_there(handler, item)]
+    except OSError as error:
+        raise ServiceError(
+            f"data.reader.path '{url}' cannot be reached ({type(error).__name__}).",
+            remedy="Run again when the server answers, or correct data.reader.path.",
+            code="source",
+        ) from error
     except (ImportError, ValueError) as error:
         raise RequestError(
             f"data.reader.path '{url}' cannot be opened: {error}.",
@@ -228,6 +234,17 @@ def _remote_locations(url: str) -> list[tuple[str, Path | str]]:
     if not found:
         raise _nothing(url, "")
     return [(item.rpartition("/")[2], handler.unstrip_protocol(item)) for item in found]
+
+
+def _is_there(handler: Any, path: str) -> bool:
+    """Whether a remote file exists; unlike fsspec's own answer, a server that is away is not a missing file."""
+    try:
+        return bool(handler.info(path)["type"] == "file")
+    except FileNotFoundError as error:
+        # fsspec says so of a server that refuses the connection as well, and keeps the refusal as the cause.
+        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError):
+            raise error.__cause__ from None
+        return False
 
 
 def _digest(location: Path | str) -> str:

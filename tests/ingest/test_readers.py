@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
+import http.server
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from tasks.core.errors import GateStopped, RequestError
+from tasks.core.errors import GateStopped, RequestError, ServiceError
 from tasks.core.recipe import Reader
 from tasks.ingest.readers import BUNDLED_FILES, fingerprint, read
 
@@ -228,6 +231,7 @@ def test_a_fingerprint_imports_nothing_heavy(tmp_path: Path, root: Path) -> None
     write(tmp_path, "recipe.py", "import pandas\ndef load():\n    return None\n")
     program = f"""
 import sys
+import threading
 from pathlib import Path
 from tasks.core.recipe import CsvReader, Custom, SklearnReader
 from tasks.ingest.readers import fingerprint
@@ -246,3 +250,24 @@ assert not heavy, heavy
 @pytest.mark.parametrize(("path", "rows"), [("wine_quality/wine-quality.csv", 4898), ("bike_sharing/hour.csv", 17379)])
 def test_real_files_are_read_whole(shared_data: Path, path: str, rows: int) -> None:
     assert len(read(reader(path=path), shared_data)) == rows
+
+
+def test_a_server_that_is_away_is_an_outage_and_not_a_path_that_matches_nothing(tmp_path: Path) -> None:
+    away = reader(path="http://127.0.0.1:9/rows.csv")
+    with pytest.raises(ServiceError, match="cannot be reached") as silent:
+        fingerprint(away, tmp_path)
+    assert silent.value.exit_code == 4
+
+
+def test_a_file_that_a_server_does_not_have_matches_nothing(tmp_path: Path) -> None:
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/rows.csv"
+        try:
+            with pytest.raises(RequestError, match="matches nothing"):
+                fingerprint(reader(path=address), tmp_path)
+            (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+            assert fingerprint(reader(path=address), tmp_path)
+        finally:
+            server.shutdown()
