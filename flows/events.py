@@ -45,7 +45,7 @@ def announce(home: Home, trigger: Trigger, recipe: str) -> bool:
     if url is None or not answers(url, AWAY_SECONDS):
         return False
     body = json.dumps([event_of(home, trigger, recipe)]).encode()
-    request = urllib.request.Request(f"{url}/events", body, _headers(), method="POST")  # noqa: S310 - http only
+    request = urllib.request.Request(f"{url}/events", body, headers(), method="POST")  # noqa: S310 - http only
     try:
         with urllib.request.urlopen(request, timeout=TAKE_SECONDS) as response:  # noqa: S310 - http only
             return bool(response.status < 300)
@@ -102,11 +102,12 @@ def _related() -> list[dict[str, str]]:
     ]
 
 
-def _headers() -> dict[str, str]:
-    headers = {"Content-Type": "application/json"}
+def headers() -> dict[str, str]:
+    """What goes with a request to the Prefect API: JSON, and who is asking where the server wants to know."""
+    found = {"Content-Type": "application/json"}
     password, key = os.environ.get("PREFECT_API_AUTH_STRING"), os.environ.get("PREFECT_API_KEY")
     if password:
-        headers["Authorization"] = f"Basic {base64.b64encode(password.encode()).decode()}"
+        found["Authorization"] = f"Basic {base64.b64encode(password.encode()).decode()}"
     elif key:
-        headers["Authorization"] = f"Bearer {key}"
-    return headers
+        found["Authorization"] = f"Bearer {key}"
+    return found

@@ -32,7 +32,15 @@ from typing import Any
 
 import click
 
-from flows.cli.output import Answer, Invocation, chatter_on_stderr, note, write, write_json
+from flows.cli.output import (
+    Answer,
+    Invocation,
+    chatter_on_stderr,
+    note,
+    terminated_like_interrupted,
+    write,
+    write_json,
+)
 from tasks.core.errors import EvergreenError
 
 COMMANDS = {
@@ -41,6 +49,7 @@ COMMANDS = {
     "plan": "Say what a run would do, and why",
     "run": "Take data to a decision about the champion",
     "predict": "Score a file with a registered model",
+    "status": "Show every model: champion, age, drift, what waits and what comes next",
     "history": "Show who was champion when, and why",
     "explain": "Show what stands behind a model, and verify it",
     "promote": "Make a model version the champion by hand",
@@ -146,7 +155,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     invocation = Invocation(json="--json" in words)
     name = _named_command(words)
     try:
-        answer = _run(words, invocation)
+        with terminated_like_interrupted():
+            answer = _run(words, invocation)
     except (click.exceptions.Exit, SystemExit) as leaving:
         return int(getattr(leaving, "exit_code", getattr(leaving, "code", 0)) or 0)
     except (click.exceptions.Abort, KeyboardInterrupt):
