@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.core.home import Home
-from tasks.stores.ledger import Ledger
+from tasks.stores.ledger import Entry, Ledger
 
 SHOWN = ("promote", "hold", "reject", "stop", "rollback", "observed", "drift", "trigger", "refused")
 """Kinds a person asks about; `intent`, `done`, `data` and `unblock` are the ledger's own book-keeping."""
 
 
 def history(home: Home, name: str) -> list[dict[str, Any]]:
-    """Every decision about a model and every move of its champion, oldest first.
+    """Every decision about a model, every move of its champion, and all that asked for another one, oldest first.
 
     Returns:
         id, time, kind, version, from, to, reason, actor. `from` and `to` are None where the champion stayed:
@@ -32,11 +32,25 @@ def history(home: Home, name: str) -> list[dict[str, Any]]:
                     "id": entry.hash,
                     "time": entry.time,
                     "kind": entry.kind,
-                    "version": entry.body.get("version"),
+                    "version": entry.body.get("version", entry.body.get("champion") if entry.kind == "drift" else None),
                     "from": move.origin if move else None,
                     "to": move.target if move else None,
-                    "reason": entry.body.get("reason", ""),
+                    "reason": _reason(entry),
                     "actor": entry.actor,
                 }
             )
     return entries
+
+
+def _reason(entry: Entry) -> str:
+    """Why, in one sentence; of a trigger, which one and what became of it."""
+    body = entry.body
+    if entry.kind not in ("trigger", "refused"):
+        return str(body.get("reason", ""))
+    named = f"trigger {str(body.get('id', ''))[:8]}"
+    if body.get("state") == "pending":
+        return f"{named} asks for a retraining: {body['reason']}"
+    if body.get("state") == "taken":
+        return f"{named} is acted on"
+    into = f" into trigger {body['into'][:8]}" if body.get("into") else ""
+    return f"{named} {body.get('state', entry.kind)}{into}: {body.get('outcome') or body.get('reason', '')}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks.stores import triggers
 from tasks.stores.ledger import Ledger
 from tasks.trace.history import history
 
@@ -30,3 +31,26 @@ def test_decisions_are_shown_with_the_move_they_led_to(home: Any) -> None:
     ]
     assert [entry["actor"] for entry in shown[:2]] == ["ann", "ben"]
     assert shown[0]["id"] == first.hash and shown[0]["time"] == first.time and shown[0]["reason"] == "the first"
+
+
+def test_the_life_of_a_trigger_is_told_in_sentences(home: Any) -> None:
+    verdict = {"champion": "2", "window": {"rows": 80}, "detected": True, "reason": "Drift is confirmed in 2 windows."}
+    line = Ledger(home.ledger).append("drift", "claims", verdict)
+    first = triggers.propose(home, "claims", "Drift is confirmed in 2 windows.", "drift", evidence=line.hash)
+    second = triggers.propose(home, "claims", "The schedule says so.", "schedule")
+    third = triggers.propose(home, "claims", "Ann wants to see.", "person")
+    triggers.take(home, "claims", first.id, "source")
+    triggers.end(home, "claims", first.id, "ran", "Version 3 was promoted.")
+    triggers.end(home, "claims", second.id, "coalesced", "The same rows.", into=first.id)
+    triggers.end(home, "claims", third.id, "refused", "The cooldown lasts another 3 hours.")
+    shown = [(entry["kind"], entry["version"], entry["reason"]) for entry in history(home, "claims")]
+    assert shown == [
+        ("drift", "2", "Drift is confirmed in 2 windows."),
+        ("trigger", None, f"trigger {first.id[:8]} asks for a retraining: Drift is confirmed in 2 windows."),
+        ("trigger", None, f"trigger {second.id[:8]} asks for a retraining: The schedule says so."),
+        ("trigger", None, f"trigger {third.id[:8]} asks for a retraining: Ann wants to see."),
+        ("trigger", None, f"trigger {first.id[:8]} is acted on"),
+        ("trigger", None, f"trigger {first.id[:8]} ran: Version 3 was promoted."),
+        ("trigger", None, f"trigger {second.id[:8]} coalesced into trigger {first.id[:8]}: The same rows."),
+        ("refused", None, f"trigger {third.id[:8]} refused: The cooldown lasts another 3 hours."),
+    ]
