@@ -214,19 +214,20 @@ def test_a_reader_that_leaves_early_is_no_error():
     assert result.stderr.strip() == "0"
 
 
-def test_ctrl_c_ends_with_130(tmp_path: Path):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_ctrl_c_and_a_polite_kill_end_with_130(tmp_path: Path, name: str):
     code = (
         "import os, signal, sys, click, types\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a parent in the background ignores it
         "from flows.cli import main\n"
         "from flows.cli.output import pass_invocation\n"
         "module = types.ModuleType('flows.cli.schema')\n"
-        "kill = lambda invocation: os.kill(os.getpid(), signal.SIGINT) or __import__('time').sleep(9)\n"
+        "kill = lambda invocation: os.kill(os.getpid(), signal.NAME) or __import__('time').sleep(9)\n"
         "stop = pass_invocation(kill)\n"
         "module.command = click.Command('schema', callback=stop)\n"
         "sys.modules['flows.cli.schema'] = module\n"
         "sys.exit(main(['schema', '--json']))"
-    )
+    ).replace("NAME", name)
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert result.returncode == 130
     assert json.loads(result.stdout)["error"]["code"] == "interrupted"
