@@ -80,7 +80,7 @@ def load_recipe(text: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
     try:
         recipe = Recipe.model_validate_json(json.dumps(values, allow_nan=False, default=str))
     except ValidationError as error:
-        raise _refusal(file, values, error) from None
+        raise _refusal(file, values, error, overrides) from None
     except ValueError:
         raise RequestError(
             f"{file}: a number is .nan or .inf.", remedy="Give it a finite value.", code="recipe"
@@ -171,24 +171,34 @@ def _set(values: dict[str, Any], keys: list[str], value: Any, text: str, *, dele
         place[keys[-1]] = value
 
 
-def _refusal(file: Path, values: dict[str, Any], error: ValidationError) -> RequestError:
-    """One sentence for the first thing that is wrong; how many more there are."""
+def _refusal(file: Path, values: dict[str, Any], error: ValidationError, overrides: Sequence[str]) -> RequestError:
+    """One sentence for the first thing that is wrong, in the file or in an override; how many more there are."""
     problems = error.errors(include_url=False, include_context=True)
     first = problems[0]
     field = ".".join(_path(values, first["loc"]))
+    where = next((f"{file} with the override of {key}" for key in _keys(overrides) if _touch(key, field)), str(file))
     rest = f" ({len(problems) - 1} more after it)" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
         known = _fields_beside(first["loc"])
         close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         remedy = f"Did you mean '{close[0]}'?" if close else f"Known here: {', '.join(sorted(known))}."
-        return RequestError(f"{file}: unknown key '{field}'{rest}.", remedy=remedy, code="recipe")
+        return RequestError(f"{where}: unknown key '{field}'{rest}.", remedy=remedy, code="recipe")
     if first["type"] == "missing":
-        return RequestError(f"{file}: '{field}' is missing{rest}.", remedy=f"Add {field}.", code="recipe")
+        return RequestError(f"{where}: '{field}' is missing{rest}.", remedy=f"Add {field}.", code="recipe")
     return RequestError(
-        f"{file}: {_in_words(first, field)}{rest}.",
+        f"{where}: {_in_words(first, field)}{rest}.",
         remedy="`evergreen schema` lists every field with its type and range.",
         code="recipe",
     )
+
+
+def _keys(overrides: Sequence[str]) -> list[str]:
+    return [text.partition("=")[0].lstrip("+~") for text in overrides]
+
+
+def _touch(key: str, field: str) -> bool:
+    """Whether an override can be behind what is wrong with a field: one of them holds the other."""
+    return f"{field}.".startswith(f"{key}.") or f"{key}.".startswith(f"{field}.")
 
 
 def _in_words(problem: Any, field: str) -> str:
