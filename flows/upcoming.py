@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import threading
 import urllib.request
@@ -40,16 +42,18 @@ def upcoming(home: Home, seconds: float = ASK_SECONDS) -> list[Upcoming] | None:
     url = known_url(home)
     if url is None:
         return None
-    found: list[list[Upcoming]] = []
+    found: list[list[dict[str, Any]]] = []
 
     def ask() -> None:
-        found.append(starts(_deployments(url, seconds), clock.now()))
+        # Where there is no server, or one that speaks of something else, nothing is known.
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            found.append(_deployments(url, seconds))
 
     # In a thread of its own: a timeout on a socket says nothing about a slow look-up of a name.
-    thread = threading.Thread(target=_quietly, args=(ask,), daemon=True)
+    thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(seconds)
-    return found[0] if found else None
+    return starts(found[0], clock.now()) if found else None
 
 
 def starts(deployments: list[dict[str, Any]], now: datetime) -> list[Upcoming]:
@@ -62,19 +66,15 @@ def starts(deployments: list[dict[str, Any]], now: datetime) -> list[Upcoming]:
     return sorted(found, key=lambda item: item.time)
 
 
-def _quietly(ask: Any) -> None:
-    try:
-        ask()
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # no server, or one that speaks of something else: then nothing is known
-
-
 def _deployments(url: str, seconds: float) -> list[dict[str, Any]]:
     body = json.dumps({"deployments": {"tags": {"all_": [TAG]}}, "limit": 200}).encode()
     # Prefect's addresses are http or https; anything else is refused by its client as well.
     request = urllib.request.Request(f"{url}/deployments/filter", body, headers(), method="POST")  # noqa: S310
     with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
-        return list(json.loads(answer.read()))
+        found = json.loads(answer.read())
+    if not isinstance(found, list):
+        raise ValueError("not a list of deployments")
+    return found
 
 
 def _what(deployment: dict[str, Any]) -> str:
@@ -88,6 +88,5 @@ def _ticks(schedules: list[dict[str, Any]], now: datetime) -> list[datetime]:
     for item in schedules:
         schedule = item.get("schedule") or {}
         if item.get("active") and "cron" in schedule:
-            tick = next_tick(schedule["cron"], schedule.get("timezone") or "UTC", now)
-            found += [tick] if tick else []
+            found.append(next_tick(schedule["cron"], schedule.get("timezone") or "UTC", now))
     return found

@@ -49,7 +49,7 @@ COMMANDS = {
     "plan": "Say what a run would do, and why",
     "run": "Take data to a decision about the champion",
     "predict": "Score a file with a registered model",
-    "status": "Show every model: champion, age, drift, what waits and what comes next",
+    "status": "Show every model: champion, age, drift, next runs",
     "history": "Show who was champion when, and why",
     "explain": "Show what stands behind a model, and verify it",
     "promote": "Make a model version the champion by hand",

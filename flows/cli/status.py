@@ -1,4 +1,4 @@
-"""Show every model: champion, age, drift, what waits and what comes next."""
+"""Show every model: champion, age, drift, next runs."""
 
 from __future__ import annotations
 

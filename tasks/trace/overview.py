@@ -101,25 +101,23 @@ def overdue(timetable: Timetable, done: Sequence[Entry], known_since: datetime) 
         return []
     due = last_tick(timetable.retrain, timetable.timezone, clock.now() - GRACE)
     begun = [line for line in done if line.kind in DECISIONS or _is_scheduled(line)]
-    if due is None or due < known_since or any(parse_time(line.time) >= due for line in begun):
+    if due < known_since or any(parse_time(line.time) >= due for line in begun):
         return []
     return [{"what": "retrain", "due": due.isoformat(timespec="seconds")}]
 
 
-def last_tick(line: str, timezone: str, before: datetime) -> datetime | None:
-    """The last time a cron line came up before a time, in UTC; None for one like 30 February."""
+def last_tick(line: str, timezone: str, before: datetime) -> datetime:
+    """The last time a cron line came up before a time, in UTC."""
     from cronsim import CronSim
 
-    tick = next(CronSim(line, before.astimezone(ZoneInfo(timezone)), reverse=True), None)
-    return tick.astimezone(UTC) if tick else None
+    return next(CronSim(line, before.astimezone(ZoneInfo(timezone)), reverse=True)).astimezone(UTC)
 
 
-def next_tick(line: str, timezone: str, after: datetime) -> datetime | None:
-    """The first time a cron line comes up after a time, in UTC; None for one like 30 February."""
+def next_tick(line: str, timezone: str, after: datetime) -> datetime:
+    """The first time a cron line comes up after a time, in UTC."""
     from cronsim import CronSim
 
-    tick = next(CronSim(line, after.astimezone(ZoneInfo(timezone))), None)
-    return tick.astimezone(UTC) if tick else None
+    return next(CronSim(line, after.astimezone(ZoneInfo(timezone)))).astimezone(UTC)
 
 
 def _standing(

@@ -217,6 +217,7 @@ def rows(count: int) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_real_runs_tell_of_a_stop_and_of_a_rejection_once_and_keep_no_secret(
     load: Callable[..., Any],
     receiver: Any,

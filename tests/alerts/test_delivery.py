@@ -51,10 +51,10 @@ def test_a_dead_receiver_is_tried_three_times(dead_url: str):
 
 
 def test_a_slow_receiver_is_given_up_in_time(receiver: Any):
-    receiver.delay = 1.0
+    receiver.delay = 3.0
     started = time.monotonic()
     assert post(receiver.url, BODY, timeout=0.15, pause=0.01) == Failure(3, "it did not answer within 0.15 s")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 3 * receiver.delay
 
 
 def test_an_address_that_cannot_be_used_is_not_repeated(secret: str):
@@ -87,19 +87,19 @@ def test_a_receiver_that_dribbles_for_ever_does_not_hold_up_the_rest(receiver: A
         thread.join(5)
     assert found == [Failure(1, "it took longer than 1 s"), None]
     assert receiver.posts == [BODY]
-    assert seconds < 2
+    assert seconds < 5
 
 
 def test_hooks_are_served_at_the_same_time_and_one_that_breaks_breaks_no_other(receiver: Any):
-    receiver.delay = 0.5
+    receiver.delay = 1.0
 
     def broken(body: Any) -> None:
         raise RuntimeError("whatever")
 
-    started = time.monotonic()
     found = deliver([lambda body: post(receiver.url, body), broken, lambda body: post(receiver.url, body)], BODY)
     assert found == [None, Failure(1, "it failed with RuntimeError"), None]
-    assert time.monotonic() - started < 1
+    first, second = receiver.times
+    assert second - first < receiver.delay, "the second began before the first was answered"
 
 
 def test_the_address_reaches_no_log_at_any_level(
