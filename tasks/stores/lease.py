@@ -32,6 +32,15 @@ class Holder:
         return f"'{self.purpose}' (process {self.pid}, since {self.since})"
 
 
+class LeaseTaken(RequestError):
+    """Somebody else holds the lease."""
+
+    def __init__(self, model: str, holder: Holder) -> None:
+        remedy = "Wait for it to end, or leave out --no-wait."
+        super().__init__(f"{model} is being changed by {holder}.", remedy=remedy, code="lease")
+        self.holder = holder
+
+
 @contextmanager
 def hold(
     home: Home, model: str, purpose: str, *, wait: bool = True, on_wait: Callable[[Holder], None] | None = None
@@ -41,7 +50,7 @@ def hold(
     `purpose` is shown to whoever has to wait; `on_wait` is told once who holds the lease.
 
     Raises:
-        RequestError: somebody else holds it and `wait` is false.
+        LeaseTaken: somebody else holds it and `wait` is false.
     """
     path = home.lease(model)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,11 +58,7 @@ def hold(
         if not _locked(stream):
             holder = _holder(stream)
             if not wait:
-                raise RequestError(
-                    f"{model} is being changed by {holder}.",
-                    remedy="Wait for it to end, or leave out --no-wait.",
-                    code="lease",
-                )
+                raise LeaseTaken(model, holder)
             if on_wait is not None:
                 on_wait(holder)
             fcntl.flock(stream, fcntl.LOCK_EX)

@@ -4,7 +4,8 @@ A trigger is known by its id. Its whole life stands in the ledger, so that a cra
 and a trigger that is delivered twice is handled once:
 
 pending      it is known, and nobody has acted on it
-taken        a flow has begun to act on it; one that died leaves it here, and the next flow takes it over
+taken        a flow has begun to act on it; one that died leaves it here, and the next flow takes it over.
+             From the moment the policy has said yes it is also `began`: then its run is finished, and not judged anew
 ran          a run was made, whatever that run decided
 coalesced    another trigger's run answers it as well
 refused      the policy said no
@@ -22,6 +23,7 @@ from tasks.stores.ledger import Entry, Ledger
 
 State = Literal["pending", "taken", "ran", "coalesced", "refused"]
 OPEN = ("pending", "taken")
+_WRITTEN = ("state", "outcome", "into", "source", "policy", "decision")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,15 @@ class Trigger:
     into: str | None = None
     """The trigger whose run answers it."""
     source: str | None = None
-    """Fingerprint of the source when it was taken."""
+    """Fingerprint of the source when it was taken, or of the source its run began with."""
+    began: str | None = None
+    """UTC, ISO 8601: when the policy had said yes and its run began."""
+    policy: str = ""
+    """One sentence: why the policy said yes."""
+    ended: str | None = None
+    """UTC, ISO 8601: when what became of it was written down."""
+    decision: str | None = None
+    """Hash of the ledger line with which its run decided, if that run came so far."""
 
     @property
     def open(self) -> bool:
@@ -77,6 +87,8 @@ def propose(
 def take(home: Home, model: str, trigger_id: str, source: str) -> Trigger:
     """Note that a flow has begun to act on a trigger, with the fingerprint of the source it sees.
 
+    One whose run began keeps the source of that run.
+
     Raises:
         KeyError: nobody has proposed it.
         ServiceError: the ledger does not answer.
@@ -85,20 +97,51 @@ def take(home: Home, model: str, trigger_id: str, source: str) -> Trigger:
 
     def known(entries: Sequence[Entry]) -> Entry | None:
         trigger = _fold(entries)[trigger_id]
-        return None if trigger.open and trigger.source != source else entries[-1]
+        fresh = trigger.open and trigger.began is None and trigger.source != source
+        return None if fresh else entries[-1]
 
     Ledger(home.ledger).append("trigger", model, body, unless=known)
     return find(home, model, trigger_id)
 
 
-def end(home: Home, model: str, trigger_id: str, state: State, outcome: str, *, into: str | None = None) -> Trigger:
+def begin(home: Home, model: str, trigger_id: str, source: str, policy: str) -> Trigger:
+    """Note that the policy said yes and that the trigger's run begins, with the fingerprint of its source.
+
+    Whoever finds such a trigger open finishes its run: judged anew, it could be refused because of a decision
+    that this very run had come to before it was killed.
+
+    Raises:
+        KeyError: nobody has proposed it.
+        ServiceError: the ledger does not answer.
+    """
+    body = {"id": trigger_id, "state": "taken", "source": source, "policy": policy}
+
+    def known(entries: Sequence[Entry]) -> Entry | None:
+        trigger = _fold(entries)[trigger_id]
+        same = trigger.began is not None and trigger.source == source
+        return None if trigger.open and not same else entries[-1]
+
+    Ledger(home.ledger).append("trigger", model, body, unless=known)
+    return find(home, model, trigger_id)
+
+
+def end(
+    home: Home,
+    model: str,
+    trigger_id: str,
+    state: State,
+    outcome: str,
+    *,
+    into: str | None = None,
+    decision: str | None = None,
+) -> Trigger:
     """Write down what became of a trigger; one that has ended already stays as it is.
 
     Raises:
         KeyError: nobody has proposed it.
         ServiceError: the ledger does not answer.
     """
-    body = {"id": trigger_id, "state": state, "outcome": outcome, "into": into}
+    body = {"id": trigger_id, "state": state, "outcome": outcome, "into": into, "decision": decision}
 
     def known(entries: Sequence[Entry]) -> Entry | None:
         return None if _fold(entries)[trigger_id].open else entries[-1]
@@ -132,6 +175,11 @@ def _fold(entries: Iterable[Entry]) -> dict[str, Trigger]:
             about = (entry.time, body["reason"], body["cause"], body["evidence"])
             found.setdefault(body["id"], Trigger(body["id"], entry.model, "pending", *about))
         elif body["id"] in found:
-            changes = {key: body[key] for key in ("state", "outcome", "into", "source") if key in body}
-            found[body["id"]] = replace(found[body["id"]], **changes)
+            trigger = found[body["id"]]
+            changes = {key: body[key] for key in _WRITTEN if key in body}
+            if "policy" in body:
+                changes["began"] = trigger.began or entry.time
+            if body["state"] not in OPEN:
+                changes["ended"] = entry.time
+            found[body["id"]] = replace(trigger, **changes)
     return found

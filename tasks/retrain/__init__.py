@@ -1,0 +1,1 @@
+"""Whether a reason to retrain is one: policies over recorded facts."""
