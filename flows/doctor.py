@@ -13,7 +13,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from flows.server import answers
+from flows.server import answers, known_url
 from tasks.core.errors import EvergreenError, RequestError, ServiceError
 from tasks.core.home import LAYOUT, Home
 
@@ -43,7 +43,7 @@ def checks(home: Home) -> Iterator[Check]:
         check_disk,
         check_tracking,
         check_ledger,
-        lambda _: check_prefect(os.environ.get("PREFECT_API_URL")),
+        lambda home: check_prefect(known_url(home)),
         lambda _: check_device(),
     )
     for look in looks:

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from flows.cli.output import write
-from flows.server import QUIET, START_SECONDS, die_with_parent, free_port, start_server, stop
+from flows.server import QUIET, START_SECONDS, free_port, spawn, start_server, stop
 from tasks.core.errors import EvergreenError, ServiceError
 from tasks.core.home import Home, open_home
 
@@ -54,43 +54,44 @@ def serving(home: Home) -> Iterator[Pages]:
         if not prefect:
             port = free_port()
             prefect = f"http://127.0.0.1:{port}"
-            running.callback(stop, start_server(home, port, pages=True))
+            running.callback(stop, start_server(home, port, pages=True, services=False))
         if not mlflow:
             port = free_port()
             mlflow = f"http://127.0.0.1:{port}"
-            running.callback(stop, _start_mlflow(home, port))
+            running.callback(stop, start_mlflow(home, port))
         _wait("Prefect", f"{prefect}/api/health", home.prefect / "server.log")
         _wait("MLflow", f"{mlflow}/health", home.mlflow / "server.log")
-        # Without the parameter MLflow opens its view for language-model applications.
-        yield Pages(f"{prefect}/runs", f"{mlflow}/#/experiments?workflowType=machine_learning")
+        yield pages_at(prefect, mlflow)
 
 
-def _start_mlflow(home: Home, port: int) -> subprocess.Popen[bytes]:
+def pages_at(prefect: str, mlflow: str) -> Pages:
+    """The pages to open on two servers whose addresses end in a port."""
+    # Without the parameter MLflow opens its view for language-model applications.
+    return Pages(f"{prefect}/runs", f"{mlflow}/#/experiments?workflowType=machine_learning")
+
+
+def start_mlflow(home: Home, port: int) -> subprocess.Popen[bytes]:
+    """Start an MLflow server on what the home tracks to; what it says goes to `server.log` of its folder.
+
+    It dies with this process.
+    """
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", home.tracking_uri]
     command += ["--no-serve-artifacts", "--default-artifact-root", str(home.mlflow / "artifacts")]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with (home.mlflow / "server.log").open("ab") as log:
-        return subprocess.Popen(
-            command,
-            cwd=home.mlflow,
-            env={**os.environ, **QUIET, **MLFLOW_SETTINGS},
-            stdout=log,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            preexec_fn=die_with_parent,
-        )
+    return spawn(command, home.mlflow / "server.log", {**os.environ, **QUIET, **MLFLOW_SETTINGS}, home.mlflow)
 
 
 def _wait(name: str, address: str, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if _healthy(address):
+        if healthy(address):
             return
         time.sleep(0.1)
     raise ServiceError(f"{name} at {address} does not answer.", remedy=f"Read {log}.", code=name.lower())
 
 
-def _healthy(address: str) -> bool:
+def healthy(address: str) -> bool:
+    """Whether an address answers with 200."""
     try:
         with urllib.request.urlopen(address, timeout=2) as response:  # noqa: S310 - http only
             return bool(response.status == 200)

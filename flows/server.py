@@ -17,6 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -37,8 +38,10 @@ QUIET = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.5",
+    # How often a flow run says that it is alive, in seconds: the least Prefect allows.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
 }
-"""Settings for every Prefect process we start: no telemetry, no adverts, no lost records."""
+"""Settings for every Prefect process we start: no telemetry, no adverts, no lost records, a lively heart."""
 
 START_SECONDS = 120.0
 """How long a server may take to come up: a fresh database on a loaded machine has been seen to need 40 s."""
@@ -88,7 +91,9 @@ class PrefectApi:
         Raises:
             ServiceError: it does not answer in time, or its process has ended.
         """
-        limit = seconds if seconds is not None else (START_SECONDS if self._process else 10.0)
+        # The server of `up` may be starting, for the first time or again.
+        boots = self._process is not None or self._given is None
+        limit = seconds if seconds is not None else (START_SECONDS if boots else 10.0)
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             if answers(self.url):
@@ -178,22 +183,44 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1: PR_SET_PDEATHSIG, see prctl(2)
 
 
-def start_server(home: Home, port: int, *, pages: bool = False) -> subprocess.Popen[bytes]:
+def follow(parent: int) -> None:
+    """End this process at once when `parent`, which started it, dies or is dead already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def start_server(
+    home: Home, port: int, *, pages: bool = False, services: bool = True, settings: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start a Prefect server on the home's database; what it says goes to `server.log` of the home.
 
-    With `pages` it shows its web pages and leaves the background services (schedules, clean-up) to the
-    servers of the runs, so that it can stay open beside them. It dies with this process.
+    With `pages` it shows its web pages. Without `services` (schedules, automations, clean-up) it leaves those to
+    other servers and can stay open beside them. It dies with this process.
     """
     command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"]
-    settings = _pages(home) if pages else {"PREFECT_SERVER_UI_ENABLED": "false"}
-    with (home.prefect / "server.log").open("ab") as log:
+    chosen = _pages(home) if pages else {"PREFECT_SERVER_UI_ENABLED": "false"}
+    if not services:
+        chosen["PREFECT__SERVER_WEBSERVER_ONLY"] = "true"
+    environment = {**_server_environment(home), **chosen, **(settings or {})}
+    return spawn(command, home.prefect / "server.log", environment)
+
+
+def spawn(
+    command: Sequence[str], log: Path, environment: Mapping[str, str], folder: Path | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a process that dies with this one, and that Ctrl-C at our terminal does not reach; it writes to `log`."""
+    with log.open("ab") as stream:
         return subprocess.Popen(
             command,
-            env={**_server_environment(home), **settings},
-            stdout=log,
-            stderr=log,
+            cwd=folder,
+            env=dict(environment),
+            stdout=stream,
+            stderr=stream,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,
             preexec_fn=die_with_parent,
         )
 
@@ -217,7 +244,6 @@ def _pages(home: Home) -> dict[str, str]:
         "PREFECT_SERVER_UI_V2_ENABLED": "false",
         # Prefect rewrites its pages when it serves them; by default inside the installed package.
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home.prefect / "pages"),
-        "PREFECT__SERVER_WEBSERVER_ONLY": "true",
     }
 
 

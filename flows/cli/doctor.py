@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from flows.cli.output import Answer, Invocation, pass_invocation
@@ -18,6 +16,7 @@ def command(invocation: Invocation) -> Answer:
     made or changed, the home included.
     """
     from flows.doctor import checks
+    from flows.server import known_url
     from tasks.core.home import Home, find_home
 
     home = Home(find_home(invocation.home))
@@ -31,7 +30,7 @@ def command(invocation: Invocation) -> Answer:
         ],
         "home": str(home.root),
         "tracking_uri": home.tracking_uri,
-        "prefect_api_url": os.environ.get("PREFECT_API_URL") or None,
+        "prefect_api_url": known_url(home),
     }
     lines = []
     for check in found:
