@@ -9,7 +9,7 @@ RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-full lint bench lock clean
+.PHONY: help install demo ui test test-full lint docs bench lock clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ lint: install ## style, import directions, types
 	$(RUN)/ruff format --check .
 	$(RUN)/lint-imports
 	$(RUN)/mypy
+
+docs: install ## write docs/reference anew from the recipe's schema and the command line
+	$(RUN)/python infra/reference.py
 
 bench: install ## every benchmark; BENCH= for the full length
 	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(RUN)/python $$file $(BENCH); done

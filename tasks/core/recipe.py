@@ -27,8 +27,11 @@ class CsvReader(Block):
     path: str
     """File or glob, relative to the recipe's folder; any fsspec URL."""
     separator: str = ","
+    """What stands between two cells."""
     decimal: str = "."
+    """What stands before the decimals of a number."""
     encoding: str = "utf-8"
+    """How the bytes are text, as Python names it."""
 
 
 class ParquetReader(Block):
@@ -44,6 +47,7 @@ class SklearnReader(Block):
 
     kind: Literal["sklearn"]
     name: Literal["digits", "breast_cancer", "diabetes", "iris", "wine"]
+    """The data set."""
 
 
 Reader = Annotated[CsvReader | ParquetReader | SklearnReader | Custom, Field(discriminator="kind")]
@@ -83,7 +87,9 @@ class RandomSplit(Block):
 
     kind: Literal["random"] = "random"
     validation: float = Field(default=0.15, gt=0, lt=0.5)
+    """Share of rows that choose the best epoch."""
     test: float = Field(default=0.15, gt=0, lt=0.5)
+    """Share of rows that gates and promotion are judged on."""
     key: int = 0
     """Another key gives another split."""
     group: str | None = None
@@ -95,10 +101,13 @@ class TimeSplit(Block):
 
     kind: Literal["time"]
     validation: float = Field(default=0.15, gt=0, lt=0.5)
+    """Share of rows that choose the best epoch."""
     test: float = Field(default=0.15, gt=0, lt=0.5)
+    """Share of rows that gates and promotion are judged on."""
     guard: float = Field(default=0.05, ge=0, lt=0.5)
     """Share of rows, chosen by hash, that no model is ever trained on, at any date."""
     key: int = 0
+    """Another key gives other guard rows."""
 
 
 def _split_kind(value: Any) -> str:
@@ -144,6 +153,7 @@ class Transforms(Block):
     impute: Literal["mean", "median", "none"] = "median"
     """Numeric gaps; `none` makes a row with a gap an error at prediction time."""
     scale: Literal["standard", "minmax", "none"] = "standard"
+    """Numbers to mean 0 and standard deviation 1, to the range 0 to 1, or as they are."""
     rare_below: int = Field(default=2, ge=1)
     """A category seen in fewer training rows than this shares one 'other' column."""
     max_categories: int = Field(default=50, ge=1)
@@ -155,8 +165,11 @@ class Mlp(Block):
 
     kind: Literal["mlp"] = "mlp"
     hidden: tuple[Annotated[int, Field(gt=0)], ...] = (64, 64)
+    """Neurons of each hidden layer."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Share of neurons that are left out at random while training."""
     batch_norm: bool = False
+    """Normalise each hidden layer over the batch."""
 
 
 class Cnn(Block):
@@ -164,8 +177,11 @@ class Cnn(Block):
 
     kind: Literal["cnn"]
     channels: tuple[Annotated[int, Field(gt=0)], ...] = (32, 64)
+    """Feature maps of each stage; a stage halves the image."""
     hidden: int = Field(default=128, gt=0)
+    """Width of the linear layer before the output."""
     dropout: float = Field(default=0.25, ge=0, lt=1)
+    """Share of units left out at random before each of the two linear layers, while training."""
 
 
 Model = Annotated[Mlp | Cnn | Custom, Field(discriminator="kind")]
@@ -176,8 +192,11 @@ class Sgd(Block):
 
     kind: Literal["sgd"]
     lr: float = Field(default=0.05, gt=0)
+    """Learning rate before the schedule."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Part of the last step that is kept."""
     weight_decay: float = Field(default=0.0, ge=0)
+    """L2 penalty."""
 
 
 class Adam(Block):
@@ -185,7 +204,9 @@ class Adam(Block):
 
     kind: Literal["adam"]
     lr: float = Field(default=1e-3, gt=0)
+    """Learning rate before the schedule."""
     weight_decay: float = Field(default=0.0, ge=0)
+    """L2 penalty."""
 
 
 class AdamW(Block):
@@ -193,7 +214,9 @@ class AdamW(Block):
 
     kind: Literal["adamw"] = "adamw"
     lr: float = Field(default=1e-3, gt=0)
+    """Learning rate before the schedule."""
     weight_decay: float = Field(default=0.01, ge=0)
+    """Share by which weights shrink at each step, times the learning rate."""
 
 
 Optimizer = Annotated[Sgd | Adam | AdamW, Field(discriminator="kind")]
@@ -210,6 +233,7 @@ class CosineSchedule(Block):
 
     kind: Literal["cosine"] = "cosine"
     floor: float = Field(default=0.0, ge=0, lt=1)
+    """Part of the learning rate that is left at the end."""
 
 
 Schedule = Annotated[ConstantSchedule | CosineSchedule, Field(discriminator="kind")]
@@ -219,6 +243,7 @@ class EarlyStopping(Block):
     """Stop when the validation loss has not improved for `patience` epochs."""
 
     patience: int = Field(default=10, gt=0)
+    """Epochs."""
 
 
 class Training(Block):
@@ -227,25 +252,33 @@ class Training(Block):
     loss: Literal["auto", "cross_entropy", "mse", "mae", "huber"] = "auto"
     """`auto`: cross-entropy for classification, mean squared error for regression."""
     class_weights: Literal["none", "balanced"] = "none"
+    """`balanced`: rare classes weigh as much in the loss as frequent ones."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the target that is spread over all classes."""
     optimizer: Optimizer = AdamW()
     schedule: Schedule = CosineSchedule()
     epochs: int = Field(default=30, gt=0)
+    """At most so many passes over the training rows."""
     batch_size: int = Field(default=64, gt=0)
+    """Rows per step."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto`: bfloat16 autocast on a GPU that has it, float32 elsewhere."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto`: a GPU where there is one."""
     gradient_clip: float | None = Field(default=None, gt=0)
     """Largest norm of the gradient; none: not clipped."""
     early_stopping: EarlyStopping | None = EarlyStopping()
     seed: int = Field(default=0, ge=0)
+    """Of the first weights, dropout and the order of the rows."""
     timeout_minutes: float = Field(default=60.0, gt=0)
+    """Training ends after so many minutes, with its best epoch so far."""
 
 
 class Promotion(Block):
     """When a challenger may replace the champion."""
 
     rule: Literal["auto", "superior", "non_inferior"] = "auto"
+    """`auto`: superior where the recipe changed, non_inferior where only the data are newer."""
     metric: str | None = None
     """Metric both models are compared by; none: accuracy or rmse."""
     gain: float = Field(default=0.0, ge=0)
@@ -255,6 +288,7 @@ class Promotion(Block):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """One-sided."""
     approval: Literal["auto", "manual"] = "auto"
+    """`manual`: a challenger that passed waits for `evergreen promote`."""
 
 
 class Gates(Block):
@@ -281,6 +315,7 @@ class Recipe(Block):
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
     """The registered model's name: lower-case letters, digits, - and _."""
     problem: Problem
+    """Tell classes apart, or predict a number."""
     data: Data
     transforms: Transforms = Transforms()
     model: Model = Mlp()
