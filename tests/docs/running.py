@@ -4,6 +4,7 @@
 ```python             is run, unless it begins with `# some/file.py`: then it is written there
 ```yaml               begins with `# some/recipe.yaml`, and is written there, or `# add to …`, and is added
 ```text               is what the block before it prints: every line in this order, … standing for anything
+```py                 is a piece of a program, for reading
 evergreen up          is a block alone; it goes on while the others run, and is ended by Ctrl-C
 """
 
@@ -49,6 +50,8 @@ class Desk:
         named = FILE.match(block.text)
         if block.language == "text":
             self._compare(block.text)
+        elif block.language == "py":
+            return
         elif named:
             self._write(self.folder / named[2], block.text[named.end() :], add=bool(named[1]))
         elif block.language == "python":
