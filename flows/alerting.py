@@ -40,24 +40,27 @@ def alert(
     details: Mapping[str, Any] | None = None,
     version: str | None = None,
     once: str | None = None,
+    topic: str | None = None,
     tell: Tell,
 ) -> list[str]:
     """Send an alert to every hook of the recipe that wants this event; gives the hooks that it did not reach.
 
     `subject` is a clause ("the run was stopped by volume"), `reason` one sentence, `details` names and numbers,
-    never a value of a data row. With `once`, the id of what happened, it is sent only if the last alert of this
-    event was about something else. A home whose things leave its folder for nobody sends nothing.
+    never a value of a data row. With `once`, the id of what happened, it is sent only if the last alert on this
+    topic (the event, where none is named) was about something else. A home whose things leave its folder for
+    nobody sends nothing.
     """
     hooks = [(number, hook) for number, hook in enumerate(loaded.recipe.alerts) if event in hook.on]
     if not hooks or home.isolated:
         return []
     try:
-        if once is not None and _told(home, loaded.recipe.name).get(event) == once:
+        about = topic or event
+        if once is not None and _told(home, loaded.recipe.name).get(about) == once:
             return []
         composed = _composed(loaded, home, event, subject, reason, details, version)
         missed = _send(loaded, home, composed, hooks, tell)
         if once is not None:
-            _note(home, loaded.recipe.name, event, once)
+            _note(home, loaded.recipe.name, about, once)
         return missed
     except Exception as error:  # noqa: BLE001 - a run that went well must not fail because telling about it did
         tell(f"{loaded.recipe.name}: the alert '{event}' could not be made ({type(error).__name__})")
@@ -88,17 +91,19 @@ def alert_outcome(loaded: LoadedRecipe, home: Home, outcome: Outcome, tell: Tell
     return []
 
 
-def alert_stop(loaded: LoadedRecipe, home: Home, subject: str, reason: str, tell: Tell) -> list[str]:
-    """Alert about work that could not be done, once as long as it fails for this reason and nothing else happened."""
+def alert_stop(
+    loaded: LoadedRecipe, home: Home, subject: str, reason: str, tell: Tell, *, topic: str = "stopped"
+) -> list[str]:
+    """Alert about work that could not be done, once as long as it fails for this reason, until `settle`."""
     once = json_sha256([subject, reason])
-    return alert(loaded, home, "stopped", subject=subject, reason=reason, once=once, tell=tell)
+    return alert(loaded, home, "stopped", subject=subject, reason=reason, once=once, topic=topic, tell=tell)
 
 
-def settle(home: Home, model: str, event: AlertEvent, tell: Tell) -> None:
-    """Forget what was told about an event: when it happens again, it is news."""
+def settle(home: Home, model: str, topic: str, tell: Tell) -> None:
+    """Forget what was told on a topic: when it happens again, it is news."""
     try:
-        if event in _told(home, model):
-            _note(home, model, event, None)
+        if topic in _told(home, model):
+            _note(home, model, topic, None)
     except OSError as error:
         tell(f"{model}: alerts/ of the home cannot be written ({error.strerror})")
 
@@ -182,11 +187,11 @@ def _told(home: Home, model: str) -> dict[str, str]:
         found = json.loads(_marker(home, model).read_text())
     except (FileNotFoundError, ValueError):  # nothing was told yet, or the file was damaged: telling twice is better
         return {}
-    return {str(event): str(once) for event, once in found.items()} if isinstance(found, dict) else {}
+    return {str(topic): str(once) for topic, once in found.items()} if isinstance(found, dict) else {}
 
 
-def _note(home: Home, model: str, event: AlertEvent, once: str | None) -> None:
-    told = {**_told(home, model), event: once}
+def _note(home: Home, model: str, topic: str, once: str | None) -> None:
+    told = {**_told(home, model), topic: once}
     write_atomically(_marker(home, model), json.dumps({name: value for name, value in told.items() if value}))
 
 

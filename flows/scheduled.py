@@ -62,6 +62,7 @@ def monitor(recipe: str, home: str) -> Any:
         recipe: Path of the recipe's file.
         home: Folder of all local state.
     """
+    from flows.alerting import alert_stop, settle
     from flows.monitoring import monitor as look
     from tasks.stores import registry
 
@@ -70,7 +71,13 @@ def monitor(recipe: str, home: str) -> Any:
         if registry.champion_version(opened, name) is None:
             # For a person that is a mistake; for a schedule it is too early.
             return Completed(name="Waiting", message=f"{name} has no champion yet, so there is nothing to compare.")
-        found = look(loaded, opened, tell=tell)
+        try:
+            found = look(loaded, opened, tell=tell)
+        except EvergreenError as error:
+            # Nobody sits before a schedule: that new rows could not be looked at would go unnoticed.
+            alert_stop(loaded, opened, "nobody could look for drift", error.message, tell, topic="monitor")
+            raise
+        settle(opened, name, "monitor", tell)
         confirmed = found.line is not None and found.line.body["confirmed"]
         return Completed(name="Drifted" if confirmed else "Completed", message=found.reason)
 

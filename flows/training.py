@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from flows import artifacts
+from flows import artifacts, orphans
 from flows.alerting import alert_outcome
 from flows.engine import Execution
 from flows.facts import gather
@@ -125,14 +125,23 @@ def execute(order: Order, tell: Callable[[str], None] = lambda text: None) -> Ou
         RequestError: something a person has to change, as named by the stage that found it.
     """
     claim(order.home, order.loaded)
-    try:
-        with _lease(order, tell):
-            outcome = _execute(order, tell)
-    except ServiceError as error:
-        outcome = stopped_by_service(order.loaded.recipe.name, error)
+    with _lease(order, tell):
+        outcome = execute_held(order, tell)
     if not order.disabled:  # a drill stops on purpose
         alert_outcome(order.loaded, order.home, outcome, tell)
     return outcome
+
+
+def execute_held(order: Order, tell: Callable[[str], None] = lambda text: None) -> Outcome:
+    """Carry out an order for a caller that holds the model's lease and has claimed its name; tells no hook.
+
+    Raises:
+        RequestError: something a person has to change, as named by the stage that found it.
+    """
+    try:
+        return _execute(order, tell)
+    except ServiceError as error:
+        return stopped_by_service(order.loaded.recipe.name, error)
 
 
 def _lease(order: Order, tell: Callable[[str], None]) -> AbstractContextManager[None]:
@@ -155,6 +164,7 @@ def _execute(order: Order, tell: Callable[[str], None]) -> Outcome:
             api.wait()
         _import_ahead(execution.plan)
         api.wait()
+        orphans.settle(order.home, order.loaded.recipe.name, api.url, tell)
         try:
             with _consumer_ahead(order, execution.plan):
                 return _in_prefect(order, execution, tell)
@@ -205,6 +215,7 @@ def _in_prefect(order: Order, execution: Execution, tell: Callable[[str], None])
 
     @flow(name="run", flow_run_name=order.loaded.recipe.name, persist_result=False)
     def run(recipe: str, overrides: list[str]) -> Any:
+        orphans.note(order.home, order.loaded.recipe.name)
         try:
             _walk(order, execution, perform)
         except EvergreenError as error:
@@ -215,6 +226,7 @@ def _in_prefect(order: Order, execution: Execution, tell: Callable[[str], None])
         return artifacts.state_of(outcome)
 
     state = run(str(order.loaded.file), [artifacts.shown(text) for text in order.loaded.overrides], return_state=True)
+    orphans.forget(order.home, order.loaded.recipe.name)
     if not failure:
         state.result(raise_on_failure=state.name != "Stopped")
         return outcome_of(execution)
