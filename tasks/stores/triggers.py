@@ -47,7 +47,7 @@ class Trigger:
     source: str | None = None
     """Fingerprint of the source when it was taken, or of the source its run began with."""
     began: str | None = None
-    """UTC, ISO 8601: when the policy had said yes and its run began."""
+    """UTC, ISO 8601: when the policy had said yes and its run began; anew where it was begun on a newer source."""
     policy: str = ""
     """One sentence: why the policy said yes."""
     ended: str | None = None
@@ -178,7 +178,7 @@ def _fold(entries: Iterable[Entry]) -> dict[str, Trigger]:
             trigger = found[body["id"]]
             changes = {key: body[key] for key in _WRITTEN if key in body}
             if "policy" in body:
-                changes["began"] = trigger.began or entry.time
+                changes["began"] = entry.time
             if body["state"] not in OPEN:
                 changes["ended"] = entry.time
             found[body["id"]] = replace(trigger, **changes)
