@@ -127,16 +127,15 @@ async def _set_triggers(client: PrefectClient, deployment: UUID, spec: Spec) -> 
         made = DeploymentEventTrigger.model_validate(trigger)
         made.set_deployment_id(deployment)
         wanted.append(made.as_automation())
-    owned = [
-        automation
-        for automation in await client.read_resource_related_automations(f"prefect.deployment.{deployment}")
-        if automation.owner_resource == f"prefect.deployment.{deployment}"
-    ]
+    # The server does not say whose they are; automations of other names that start it are a person's.
+    names = {automation.name for automation in wanted}
+    related = await client.read_resource_related_automations(f"prefect.deployment.{deployment}")
+    ours = [automation for automation in related if automation.name in names]
     kept = []
     for automation in wanted:
-        same = next((known for known in owned if known.id not in kept and _equal(known, automation)), None)
+        same = next((known for known in ours if known.id not in kept and _equal(known, automation)), None)
         kept.append(same.id if same else await client.create_automation(automation))
-    for automation in owned:
+    for automation in ours:
         if automation.id not in kept:
             await client.delete_automation(automation.id)
 
@@ -147,7 +146,7 @@ def _equal(known: AutomationCore, wanted: AutomationCore) -> bool:
 
 def _content(automation: AutomationCore) -> Any:
     """What an automation does, without what the server adds and without the switch people have."""
-    content = automation.model_dump(mode="json", exclude={"id", "enabled", "created", "updated"})
+    content = automation.model_dump(mode="json", exclude={"id", "enabled", "created", "updated", "owner_resource"})
     content["trigger"].pop("id", None)
     return _sorted(content)
 
