@@ -37,7 +37,7 @@ def assign(frame: pd.DataFrame, data: Data, cutoff: str | None = None) -> pd.Ser
         share = _hash_shares(_members(frame, split.group), split.key)
         sides = np.select([share < split.test, share < split.test + split.validation], ["test", "validation"], "train")
         return pd.Series(sides, index=frame.index, name="split", dtype=object)
-    moments = _moments(frame, data)
+    moments = moments_of(frame, data)
     held_out = _never_trained(frame, split, moments)
     last = _parsed_cutoff(moments, cutoff if cutoff is not None else cutoff_of(frame, data))
     held_out |= (moments > last) if last is not None else True
@@ -62,7 +62,7 @@ def cutoff_of(frame: pd.DataFrame, data: Data) -> str | None:
     """
     if not isinstance(data.split, TimeSplit):
         return None
-    last = _newest_of_oldest(_moments(frame, data)[_labelled(frame, data)], data.split.test)
+    last = _newest_of_oldest(moments_of(frame, data)[_labelled(frame, data)], data.split.test)
     if last is None:
         return None
     return last.isoformat() if isinstance(last, pd.Timestamp) else repr(last)
@@ -81,7 +81,7 @@ def trained_on(frame: pd.DataFrame, data: Data, cutoff: str | None) -> pd.Series
         RequestError: the group or time column is not there.
     """
     if isinstance(data.split, TimeSplit) and cutoff is not None:
-        moments = _moments(frame, data)
+        moments = moments_of(frame, data)
         never = _never_trained(frame, data.split, moments)
         last = _parsed_cutoff(moments, cutoff)
         return ~never & (moments <= last)
@@ -117,8 +117,12 @@ def _hash_shares(members: pd.Series, key: int) -> np.ndarray[tuple[int], np.dtyp
     return (np.array(shares, dtype=np.float64) / 2.0**53)[codes]
 
 
-def _moments(frame: pd.DataFrame, data: Data) -> pd.Series:
-    """The time column as numbers or UTC times; NaN or NaT where it cannot be read."""
+def moments_of(frame: pd.DataFrame, data: Data) -> pd.Series:
+    """The time column [N] as numbers or UTC times; NaN or NaT where it cannot be read.
+
+    Raises:
+        RequestError: the time column is not there.
+    """
     if data.time is None or data.time not in frame.columns:
         raise RequestError(
             f"data.time names the column '{data.time}', which the data do not have.",

@@ -15,6 +15,7 @@ from tasks.core.features import columns_of, resolve
 from tasks.core.hashing import canonical_json
 from tasks.core.home import write_atomically
 from tasks.core.recipe import Recipe
+from tasks.prepare.window import newest
 from tasks.transforms import fit, targets
 from tasks.transforms.apply import apply
 
@@ -30,7 +31,7 @@ def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Pre
 
     Args:
         frame: `row_id`, `batch` and the user's columns. Rows without a target are left out.
-        recipe: `problem`, `data` and `transforms` are read.
+        recipe: `problem`, `data`, `transforms` and `retraining.window` are read.
         folder: An existing folder; files of these names are overwritten.
         name: What the contract calls the folder.
 
@@ -42,6 +43,8 @@ def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Pre
     sides = splits.assign(labelled, recipe.data)
     parts = {split: labelled[sides == split] for split in splits.SPLITS}
     _refuse_empty(parts)
+    # Only what is fitted on gets shorter: which rows choose the epoch or judge the model does not change.
+    parts["train"] = newest(parts["train"], recipe.retraining.window, recipe.data)
     spec = fit_spec(labelled, parts["train"], recipe)
     write_atomically(folder / "transform.json", canonical_json(spec) + "\n")
     for split, part in parts.items():

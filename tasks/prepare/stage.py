@@ -10,7 +10,16 @@ from tasks.stage import stage
 @stage(
     "prepare",
     inputs=("version",),
-    reads=("problem", "data.target", "data.id", "data.time", "data.features", "data.split", "transforms"),
+    reads=(
+        "problem",
+        "data.target",
+        "data.id",
+        "data.time",
+        "data.features",
+        "data.split",
+        "transforms",
+        "retraining.window",
+    ),
     libraries=("numpy", "pandas", "pyarrow"),
 )
 def prepare(context: Context, versioned: Versioned) -> Prepared:
