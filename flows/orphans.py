@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -66,5 +67,13 @@ def _file(home: Home, model: str) -> Path:
 def _ask(method: str, address: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(address, data, headers(), method=method)  # noqa: S310 - http only
-    with urllib.request.urlopen(request, timeout=ASK_SECONDS) as answer:  # noqa: S310 - http only
-        return dict(json.loads(answer.read()))
+    for pause in (0.5, 1.0, None):
+        try:
+            with urllib.request.urlopen(request, timeout=ASK_SECONDS) as answer:  # noqa: S310 - http only
+                return dict(json.loads(answer.read()))
+        except urllib.error.HTTPError as error:
+            # A server whose database is busy says so; any other answer is final.
+            if error.code != 503 or pause is None:
+                raise
+            time.sleep(pause)
+    raise AssertionError("the last try gives or raises")

@@ -9,7 +9,8 @@ results/<recipe>/    what each stage gave, by key (tasks/core/results.py)
 work/<recipe>/       the files those results name
 ledger.db            decisions, hash-chained
 journal.db           every prediction that was handed out
-leases/              one lock file per model
+leases/              one lock file per model, and the flow run of a run at somebody's desk
+alerts/              what each model's hooks were told last
 """
 
 from __future__ import annotations
