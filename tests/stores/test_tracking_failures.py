@@ -119,16 +119,23 @@ def server(tmp_path: Path) -> Iterator[str]:
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        assert process.poll() is None
+    try:
+        _wait_until_healthy(address, process)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline and process.poll() is None:
         try:
             urllib.request.urlopen(f"{address}/health", timeout=1).close()
-            break
+            return
         except OSError:
             time.sleep(0.1)
-    yield address
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    pytest.fail("the tracking server did not come up")
 
 
 @pytest.mark.slow
