@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from tasks.core import results
+from tasks.core.context import START
 from tasks.core.errors import RequestError
 from tasks.core.hashing import file_sha256
 from tasks.core.home import Home
@@ -36,8 +39,29 @@ def gather(loaded: LoadedRecipe, home: Home, disabled: frozenset[str] = frozense
         "decide": {**standing, "blocked": blocked},
         "promote": standing,
     }
+    if loaded.recipe.retraining.start_from == "champion":
+        own = next((info.tags for info in versions if info.version == champion), {})
+        data |= _starting_from(own.get(registry.WEIGHTS))
     package = _package_of(home, name, champion, registered)
     return Facts(data, registered, package, disabled, lambda record: outside.damage(home, record))
+
+
+def before_champion(loaded: LoadedRecipe, home: Home, facts: Facts) -> Iterator[Facts]:
+    """The facts as they were when the champion was trained, where a training starts from a champion's weights.
+
+    What made the champion would otherwise be stale as soon as it has: the same data would be trained on again,
+    from its own weights, in every run.
+    """
+    start = facts.data.get("train", {}).get(START)
+    if start is None:
+        return
+    for record in results.every(home, loaded.recipe.name, "train"):
+        if record.output["weights_sha256"] == start and START in record.components["data"]:
+            yield replace(facts, data={**facts.data, **_starting_from(record.components["data"][START])})
+
+
+def _starting_from(weights: str | None) -> dict[str, dict[str, Any]]:
+    return {"preflight": {START: weights}, "train": {START: weights}}
 
 
 def _suite(loaded: LoadedRecipe) -> str | None:

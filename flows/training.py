@@ -12,14 +12,15 @@ from typing import Any
 from flows import artifacts, orphans
 from flows.alerting import alert_outcome
 from flows.engine import Execution
-from flows.facts import gather
+from flows.facts import before_champion, gather
 from flows.outcome import Outcome, outcome_of, stopped_by_service
 from flows.server import PrefectApi, answers
+from tasks.core.context import START
 from tasks.core.contracts import STAGES
 from tasks.core.errors import EvergreenError, GateStopped, RequestError, ServiceError
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe, claim
-from tasks.core.plan import Plan, make_plan
+from tasks.core.plan import Facts, Plan, make_plan
 from tasks.evaluate.stage import evaluate
 from tasks.explore.stage import explore
 from tasks.ingest.stage import ingest, version
@@ -112,7 +113,18 @@ class _Reached(Exception):
 
 def plan_of(order: Order) -> Plan:
     """What the order would do now."""
-    return make_plan(order.stages, order.loaded, order.home, gather(order.loaded, order.home, order.disabled))
+    facts = gather(order.loaded, order.home, order.disabled)
+    for before in before_champion(order.loaded, order.home, facts):
+        known = make_plan(order.stages, order.loaded, order.home, before)
+        if _gives_champion(known, facts):
+            return known
+    return make_plan(order.stages, order.loaded, order.home, facts)
+
+
+def _gives_champion(plan: Plan, facts: Facts) -> bool:
+    """Whether the training of this plan is the one that gave the champion its weights."""
+    record = next((step.record for step in plan.steps if step.name == "train"), None)
+    return record is not None and record.output["weights_sha256"] == facts.data["train"][START]
 
 
 def execute(order: Order, tell: Callable[[str], None] = lambda text: None) -> Outcome:

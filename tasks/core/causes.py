@@ -21,6 +21,7 @@ _OUTSIDE = {
     "parent": "the dataset it extends",
     "expectations": "the expectation suite",
     "since": "the champion was moved",
+    "start": "the champion whose weights it starts from",
 }
 """Bytes from outside, in words: their hashes would tell nobody anything."""
 

@@ -10,6 +10,9 @@ from typing import Any
 from tasks.core.home import Home
 from tasks.core.recipe import Recipe
 
+START = "start"
+"""Name, among the bytes from outside, of the SHA-256 of the weights a training starts from, where it does."""
+
 
 @dataclass(frozen=True)
 class Context:

@@ -197,6 +197,8 @@ class Trained:
     stopped: Literal["epochs", "early_stopping", "timeout"]
     device: str
     parameters: int
+    start: str = ""
+    """What it began with: which weights, and for fresh ones why. Empty: made before this was kept."""
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ def _training(context: Context, trained: Trained) -> str:
     rows = [
         ("Epochs", f"{trained.epochs} of {training.epochs}, ended by {trained.stopped.replace('_', ' ')}"),
         ("Weights kept from epoch", trained.best_epoch),
+        ("Began with", trained.start or "fresh weights"),
         ("Loss", training.loss),
         ("Optimizer", f"{training.optimizer.kind}, learning rate {training.optimizer.lr:g}"),
         ("Batch size", training.batch_size),

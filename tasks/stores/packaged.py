@@ -25,6 +25,11 @@ class Verified:
         """A JSON file of the package: recipe.json, transform.json, model.json or golden.json."""
         return json.loads((self.folder / "artifacts" / "package" / file).read_text(encoding="utf-8"))
 
+    @property
+    def weights(self) -> Path:
+        """The safetensors file of its network."""
+        return self.folder / "artifacts" / "package" / "weights.safetensors"
+
     def scorer(self, home: Home) -> Any:
         """Load the model; `predict(None, frame)` answers a frame of feature columns.
 

@@ -10,16 +10,24 @@ from tasks.core.contracts import Preflighted, Prepared
 from tasks.core.recipe import Model, Problem, Training
 from tasks.core.seeds import seed_everything
 from tasks.train import batches, device, networks
+from tasks.train.checkpoints import Weights
 from tasks.train.loop import Job
 from tasks.train.memory import need
 from tasks.train.preflight import Probe, fits_in_memory, run_gates
+from tasks.train.start import Start
 
 SAMPLE = 2048
 """Training rows the preflight looks at."""
 
 
 def preflight(
-    problem: Problem, model: Model, training: Training, prepared: Prepared, folder: Path, recipe_folder: Path
+    problem: Problem,
+    model: Model,
+    training: Training,
+    prepared: Prepared,
+    folder: Path,
+    recipe_folder: Path,
+    start: Start | None = None,
 ) -> Preflighted:
     """Evaluate the preflight gates.
 
@@ -30,6 +38,7 @@ def preflight(
         prepared: What `prepare` gave.
         folder: Where it lies, absolute.
         recipe_folder: Where custom references are looked up.
+        start: What the training will begin with; none: fresh weights.
 
     Raises:
         RequestError: the network cannot be built, fails, or gives outputs of another shape.
@@ -58,7 +67,8 @@ def preflight(
         networks.check_outputs(probe.make(), model, *shape, rows=min(probe.batch_size, 2))
     step = need(probe.make, prepared.input_shape, probe.batch_size, training.optimizer.kind)
     with device.threads_for(place, step.activations):
-        return Preflighted(run_gates(probe, memory), step.parameters)
+        begun = start.sentence if start is not None and start.weights is not None else ""
+        return Preflighted(run_gates(probe, memory, begun), step.parameters)
 
 
 def job(
@@ -69,10 +79,11 @@ def job(
     folder: Path,
     recipe_folder: Path,
     work: Path,
+    start: Weights | None = None,
 ) -> Job:
     """The training that a recipe describes; its checkpoints and results go to `work`.
 
-    The initial weights depend on the seed alone.
+    Without weights to start from, the initial ones depend on the seed alone.
 
     Raises:
         RequestError: the network cannot be built, or the device is not there.
@@ -86,6 +97,8 @@ def job(
     )
     seed_everything(training.seed)
     network = networks.make(model, prepared.input_shape, prepared.output_size, recipe_folder)
+    if start is not None:
+        network.load_state_dict(start)
     return Job(
         network=networks.to_device(network, place),
         train=batches.load(folder, "train", place),

@@ -56,15 +56,25 @@ class Probe:
     seed: int = 0
 
 
-def run_gates(probe: Probe, fits: Gate) -> tuple[Gate, ...]:
-    """All preflight gates in their order; the experiments are left out where `fits_in_memory` said no."""
+def run_gates(probe: Probe, fits: Gate, begun: str = "") -> tuple[Gate, ...]:
+    """All preflight gates in their order; the experiments are left out where `fits_in_memory` said no.
+
+    `begun` names the weights that the training will begin with, where they are not fresh.
+    """
     experiments = (initial_loss, overfits_one_batch, gradients_flow)
     if fits.blocks:
         reason = "the network does not fit in memory, so nothing was computed with it"
         return (*(Gate(gate.__name__, "skipped", evidence={"reason": reason}) for gate in experiments), fits)
     kept = _typical(probe.inputs)
     typical = replace(probe, inputs=probe.inputs[kept], targets=probe.targets[kept])
-    return (*(gate(typical) for gate in experiments), fits)
+    first, *others = experiments
+    guess = _begun(begun) if begun else first(typical)
+    return (guess, *(gate(typical) for gate in others), fits)
+
+
+def _begun(weights: str) -> Gate:
+    """A network that has learned before is better than a guess from the start."""
+    return Gate("initial_loss", "skipped", evidence={"reason": f"the training begins with {weights}"})
 
 
 def initial_loss(probe: Probe) -> Gate:

@@ -6,6 +6,9 @@ from tasks.core.context import Context
 from tasks.core.contracts import Preflighted, Prepared, Trained
 from tasks.stage import stage
 
+STARTING = ("retraining.start_from", "data.target", "data.id", "data.time", "data.split")
+"""What decides whether the champion's weights are started from (`tasks/train/start.py`)."""
+
 
 @stage(
     "preflight",
@@ -21,6 +24,7 @@ from tasks.stage import stage
         "training.precision",
         "training.device",
         "training.seed",
+        *STARTING,
     ),
     libraries=("numpy", "torch"),
     uses_device=True,
@@ -28,25 +32,30 @@ from tasks.stage import stage
 def preflight(context: Context, prepared: Prepared) -> Preflighted:
     """Show on a few rows that the training can work, before it is paid for."""
     from tasks.train.experiment import preflight as run_preflight
+    from tasks.train.start import beginning
 
     recipe = context.recipe
     folder = context.home.path(prepared.folder)
-    return run_preflight(recipe.problem, recipe.model, recipe.training, prepared, folder, context.recipe_folder)
+    start = beginning(context, prepared)
+    return run_preflight(recipe.problem, recipe.model, recipe.training, prepared, folder, context.recipe_folder, start)
 
 
 @stage(
     "train",
     inputs=("prepare", "preflight"),
-    reads=("problem", "model", "training", "name"),
+    reads=("problem", "model", "training", "name", *STARTING),
     libraries=("numpy", "torch", "safetensors"),
     uses_device=True,
 )
 def train(context: Context, prepared: Prepared, preflighted: Preflighted) -> Trained:
     """Train, resuming what an earlier attempt left, while the tracking store hears of every epoch."""
     from tasks.train.experiment import job
+    from tasks.train.start import beginning
     from tasks.train.tracked import train_tracked
 
     recipe = context.recipe
     folder = context.home.path(prepared.folder)
     sections = (recipe.problem, recipe.model, recipe.training)
-    return train_tracked(job(*sections, prepared, folder, context.recipe_folder, context.folder), context)
+    start = beginning(context, prepared)
+    work = job(*sections, prepared, folder, context.recipe_folder, context.folder, start.weights)
+    return train_tracked(work, context, start.sentence)

@@ -14,14 +14,14 @@ from tasks.train import callbacks, checkpoints, networks
 from tasks.train.loop import Fitted, Job, fit
 
 
-def train_tracked(job: Job, context: Context) -> Trained:
-    """Train `job`, log every epoch once, and end the run as what it became.
+def train_tracked(job: Job, context: Context, start: str) -> Trained:
+    """Train `job`, log every epoch once, and end the run as what it became; `start` says what it begins with.
 
     Raises:
         ServiceError: the tracking store does not answer.
     """
     name = context.recipe.name
-    tags = {"evergreen.recipe": context.recipe_hash, "evergreen.stage": "train"}
+    tags = {"evergreen.recipe": context.recipe_hash, "evergreen.stage": "train", "evergreen.start": start}
     run_id = runs.start_run(context.home, name, context.key, parameters(context.recipe), tags)
     try:
         fitted = _train(job, context, run_id)
@@ -42,6 +42,7 @@ def train_tracked(job: Job, context: Context) -> Trained:
         stopped=progress.stopped,
         device=job.train.device.type,
         parameters=networks.trainable(job.network),
+        start=start,
     )
 
 
