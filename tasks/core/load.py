@@ -116,7 +116,8 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        values = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
+        values = _as_written(file.read_text(encoding="utf-8"))
+        values = OmegaConf.to_container(OmegaConf.create(values), resolve=True) if isinstance(values, dict) else values
     except (yaml.YAMLError, UnicodeDecodeError, OSError, OmegaConfBaseException) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         where = f" line {line + 1}" if line is not None else ""
@@ -129,6 +130,23 @@ def _read_yaml(file: Path) -> dict[str, Any]:
             code="recipe",
         )
     return {str(key): value for key, value in values.items()}
+
+
+def _as_written(text: str) -> Any:
+    """YAML as OmegaConf reads it, but for keys: `on:` is the field of that name, and not true."""
+    import yaml
+    from omegaconf._utils import get_yaml_loader
+
+    loader = get_yaml_loader()
+
+    class Loader(loader):  # type: ignore[misc, valid-type]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            for key, _ in node.value:
+                if key.tag == "tag:yaml.org,2002:bool":
+                    key.tag = "tag:yaml.org,2002:str"
+            return super().construct_mapping(node, deep)
+
+    return yaml.load(text, Loader)  # noqa: S506 - a subclass of the safe loader
 
 
 def _apply(values: dict[str, Any], overrides: Sequence[str]) -> None:

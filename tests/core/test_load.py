@@ -37,6 +37,18 @@ def test_yaml_floats_without_a_dot_are_floats(folder: Path) -> None:
     assert load_recipe(str(folder)).recipe.training.optimizer.lr == 1e-3
 
 
+def test_a_key_is_a_name_even_where_yaml_knows_it_as_true_or_false(folder: Path) -> None:
+    alerts = "alerts: [{kind: command, argv: [tee, alerts.jsonl], on: [stopped]}]\n"
+    features = MINIMAL.replace("target: fraud", "target: fraud\n  features: {no: {kind: numeric}, Yes: {kind: drop}}")
+    (folder / "recipe.yaml").write_text(
+        features + alerts + "training: {early_stopping: null}\nmodel: {kind: mlp, batch_norm: on}\n"
+    )
+    recipe = load_recipe(str(folder)).recipe
+    assert recipe.alerts[0].on == ("stopped",)
+    assert list(recipe.data.features) == ["no", "Yes"]
+    assert recipe.model.batch_norm is True
+
+
 def test_an_override_sets_a_field_of_a_section_the_yaml_lacks(folder: Path) -> None:
     assert load_recipe(str(folder), ["training.epochs=3"]).recipe.training.epochs == 3
 
