@@ -167,3 +167,24 @@ def test_ticks_are_those_of_the_schedules_own_time_zone():
     assert next_tick("0 3 * * 1", "Europe/Paris", NOW) == datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
     # In summer Paris is two hours ahead.
     assert next_tick("0 3 * * *", "Europe/Paris", NOW.replace(month=7)) == datetime(2026, 7, 21, 1, 0, tzinfo=UTC)
+
+
+def test_a_real_champion_has_an_age_until_somebody_else_moves_the_alias(champion: Home, tmp_path: Path):
+    import shutil
+    import sqlite3
+
+    (found,) = overview(champion)
+    move = Ledger(champion.ledger).moves("toy")[-1]
+    assert (found.name, found.champion, found.since) == ("toy", "1", move.since)
+    assert found.age_days is not None and 0 <= found.age_days < 1
+    with clock.at(datetime.fromisoformat(move.since) + timedelta(days=10, hours=6)):
+        assert overview(champion)[0].age_days == 10.25
+    # In a copy, as somebody would in MLflow's own pages.
+    other = Home(tmp_path / "copy")
+    (other.root / "mlflow").mkdir(parents=True)
+    shutil.copy(champion.ledger, other.ledger)
+    shutil.copy(champion.mlflow / "mlflow.db", other.mlflow / "mlflow.db")
+    with sqlite3.connect(other.mlflow / "mlflow.db") as database:
+        database.execute("UPDATE registered_model_aliases SET version = 2 WHERE alias = 'champion'")
+    (found,) = overview(other)
+    assert (found.champion, found.since, found.age_days) == ("2", None, None)
