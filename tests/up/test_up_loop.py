@@ -1,0 +1,178 @@
+"""What `up` is for: schedules, events, pending triggers and forms start flows, and a kill costs nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.events import announce
+from flows.pages import healthy
+from flows.server import answers
+from tasks.core.home import Home, open_home
+from tasks.stores import registry, triggers
+from tasks.stores.triggers import Trigger
+from tests.up.serving import Up, alive, descendants, start_up, wait_for, write_recipe
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+HOOK = "import sys, pathlib; pathlib.Path('alerts.txt').open('a').write(sys.stdin.read() + chr(10))"
+SECTIONS: dict[str, Any] = {
+    "schedule": {"monitor": "0 0 1 1 *", "retrain": "0 0 1 1 *"},
+    "retraining": {"kind": "drift", "cooldown_days": 0, "min_rows": 10},
+    "alerts": [{"kind": "command", "argv": [sys.executable, "-c", HOOK], "on": ["crashed"]}],
+}
+LONG = {"training": {"epochs": 20_000, "early_stopping": None}}
+"""Trains until it is killed."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("up")
+
+
+@pytest.fixture(scope="module")
+def early(folder: Path) -> Trigger:
+    """A trigger that became known while nobody served."""
+    write_recipe(folder / "data" / "wines", "wines", **SECTIONS)
+    home = open_home(str(folder / "home"))
+    return triggers.propose(home, "wines", "it drifted last night", "drift", trigger_id="early")
+
+
+@pytest.fixture(scope="module")
+def up(folder: Path, early: Trigger, kept: list[Up]) -> Up:
+    kept.append(start_up(folder, folder / "home"))
+    return kept[-1]
+
+
+@pytest.fixture
+def home(up: Up) -> Home:
+    return Home(up.home)
+
+
+def known(home: Home, identity: str) -> Trigger:
+    return triggers.find(home, "wines", identity)
+
+
+def for_trigger(up: Up, identity: str) -> list[dict[str, Any]]:
+    return [run for run in up.prefect.runs("retrain/wines") if run["parameters"].get("trigger_id") == identity]
+
+
+def test_a_trigger_nobody_acted_on_is_brought_to_the_server_once(up: Up, home: Home, early: Trigger):
+    (run,) = wait_for(lambda: for_trigger(up, "early"), 60, "a run for the pending trigger")
+    ended = up.prefect.ended(run["id"])
+    # There was no champion: the run that the trigger asked for made the first.
+    assert (ended["state_name"], ended["state_type"]) == ("Promoted", "COMPLETED"), ended["state"]["message"]
+    assert known(home, "early").state == "ran"
+    assert registry.champion_version(home, "wines") == "1"
+    assert ended["parameters"]["reason"] == "it drifted last night"
+    assert ended["name"].startswith("wines retrain, ")
+    parts = up.prefect.ask("flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [run["id"]]}}})
+    assert [(part["name"], part["state_name"]) for part in parts] == [("wines", "Promoted")], "the graph of the run"
+    assert set(parts[0]["tags"]) == {"evergreen", "wines"}
+
+
+def test_an_event_starts_the_retraining_within_seconds(up: Up, home: Home, folder: Path):
+    trigger = triggers.propose(home, "wines", 'drift in "ash", {0.4 > 0.2}', "drift", trigger_id="event")
+    assert announce(home, trigger, str(folder / "data" / "wines" / "recipe.yaml"))
+    (run,) = wait_for(lambda: for_trigger(up, "event"), 10, "a run for the event")
+    assert run["parameters"] == {
+        "recipe": str(folder / "data" / "wines" / "recipe.yaml"),
+        "home": str(up.home),
+        "trigger_id": "event",
+        "reason": 'drift in "ash", {0.4 > 0.2}',
+    }
+    assert up.prefect.ended(run["id"])["state_type"] == "COMPLETED"
+    assert not known(home, "event").open
+    assert len(for_trigger(up, "event")) == 1, "what the event had started was not started again"
+
+
+def test_a_form_that_is_not_filled_in_is_refused_and_one_that_is_moves_the_champion(up: Up, home: Home):
+    import urllib.error
+
+    with pytest.raises(urllib.error.HTTPError, match="409"):
+        up.prefect.start("roll-back/wines")
+    refused = up.prefect.ended(up.prefect.start("approve/wines", version="99", reason="a try"))
+    assert (refused["state_type"], refused["state_name"]) == ("FAILED", "Refused")
+    assert "99" in refused["state"]["message"]
+    assert "Traceback" not in refused["state"]["message"]
+    assert registry.champion_version(home, "wines") == "1"
+
+
+def test_what_is_killed_is_started_again_at_the_same_address(up: Up):
+    runner, mlflow = up.runner, f"{up.about['mlflow_url']}/health"
+    os.kill(up.child("mlflow"), signal.SIGKILL)
+    os.kill(up.child("prefect.server.api"), signal.SIGKILL)
+    wait_for(lambda: not answers(up.prefect.api), 10, "the end of the killed server")
+    wait_for(lambda: answers(up.prefect.api), 90, "Prefect")
+    wait_for(lambda: healthy(mlflow), 90, "MLflow")
+    os.kill(up.child("flows.runner"), signal.SIGKILL)
+    wait_for(lambda: up.runner not in (0, runner), 90, "the runner")
+    assert json.loads((up.home / "up.json").read_text()) == up.about
+    names = [automation["name"] for automation in up.prefect.automations]
+    assert len(names) == len(set(names)), "starting again doubles nothing"
+    assert "is started again" in up.told.read_text()
+
+
+def test_a_flow_run_that_is_killed_goes_on_and_somebody_is_told(up: Up, folder: Path):
+    file = folder / "data" / "wines" / "recipe.yaml"
+    write_recipe(file.parent, "wines", **SECTIONS, **LONG)
+    identity = up.prefect.start("retrain/wines", reason="a person asks")
+    wait_for(lambda: training(up), 120, "the training")
+    process = next(pid for pid in descendants(up.process.pid) if b"prefect.engine" in cmdline(pid))
+    write_recipe(file.parent, "wines", **SECTIONS)
+    os.kill(process, signal.SIGKILL)
+    ended = up.prefect.ended(identity)
+    assert (ended["state_type"], ended["run_count"]) == ("COMPLETED", 2), ended["state"]
+    (alert,) = wait_for(lambda: alerts(folder), 60, "the alert")
+    assert alert["event"] == "crashed"
+
+
+def test_after_a_kill_of_everything_nobody_is_left_and_the_next_up_goes_on(
+    up: Up, folder: Path, home: Home, kept: list[Up]
+):
+    file = folder / "data" / "wines" / "recipe.yaml"
+    write_recipe(file.parent, "wines", **SECTIONS, **{"training": {"epochs": 20_001, "early_stopping": None}})
+    identity = up.prefect.start("retrain/wines", reason="a person asks again")
+    wait_for(lambda: training(up), 120, "the training")
+    everybody = descendants(up.process.pid)
+    up.process.send_signal(signal.SIGKILL)
+    up.process.wait()
+    wait_for(lambda: not any(map(alive, everybody)), 15, "the end of every child")
+    write_recipe(file.parent, "wines", **SECTIONS)
+
+    again = start_up(folder, up.home)
+    kept.append(again)
+    ended = again.prefect.ended(identity)
+    assert ended["state_type"] == "COMPLETED", ended["state"]
+    assert [trigger.id for trigger in triggers.every(home, "wines") if trigger.open] == []
+    left = again.prefect.ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}})
+    assert left == []
+    everybody = descendants(again.process.pid)
+    code, _, seconds = again.end(signal.SIGTERM)
+    assert (code, seconds < 15) == (0, True), again.told.read_text()
+    wait_for(lambda: not any(map(alive, everybody)), 5, "the end of every child")
+
+
+def training(up: Up) -> bool:
+    """Whether a training reports its progress."""
+    found = up.prefect.ask("artifacts/filter", {"artifacts": {"key": {"any_": ["wines-train-progress"]}}})
+    running = up.prefect.ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}})
+    return bool({artifact["flow_run_id"] for artifact in found} & {run["id"] for run in running})
+
+
+def cmdline(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def alerts(folder: Path) -> list[dict[str, Any]]:
+    file = folder / "data" / "wines" / "alerts.txt"
+    return [json.loads(line) for line in file.read_text().splitlines() if line] if file.exists() else []
