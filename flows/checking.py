@@ -86,4 +86,9 @@ def _try_parts(loaded: LoadedRecipe, home: Home, outputs: dict[str, Any]) -> tup
         prepared = outputs["prepare"]
         tried = check_model(model, prepared.input_shape, prepared.output_size, loaded.folder)
         parts += [f"{model.ref}: {line}" for line in tried]
+    policy = loaded.recipe.retraining
+    if policy.kind == "custom":
+        from tasks.retrain.conformance import check_policy
+
+        parts += [f"{policy.ref}: {line}" for line in check_policy(policy, loaded.folder)]
     return tuple(parts)

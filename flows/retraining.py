@@ -125,7 +125,7 @@ def retrain(
         raise
     except RequestError as error:
         case.end(trigger, "refused", error.message)
-        if cause != "person":
+        if trigger.cause != "person":
             alert_stop(loaded, home, "the retraining could not begin or go on", error.message, tell)
         raise
     if found.outcome is not None:

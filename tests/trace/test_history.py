@@ -54,3 +54,32 @@ def test_the_life_of_a_trigger_is_told_in_sentences(home: Any) -> None:
         ("trigger", None, f"trigger {second.id[:8]} coalesced into trigger {first.id[:8]}: The same rows."),
         ("refused", None, f"trigger {third.id[:8]} refused: The cooldown lasts another 3 hours."),
     ]
+
+
+def test_a_decision_that_a_person_has_to_approve_says_how_far_that_has_come(home: Any) -> None:
+    def shown(follow: str) -> str:
+        model = f"digits{follow}"
+        waits = ledger.append("promote", model, {"version": "2", "champion": "1", "reason": "Better.", "waiting": True})
+        if follow == "-approved":
+            ledger.append("promote", model, {"version": "2", "reason": "fine", "by_person": True, "basis": waits.hash})
+        elif follow == "-overtaken":
+            ledger.append("hold", model, {"version": "3", "champion": "1", "reason": "not shown"})
+        return str(history(home, model)[0]["reason"])
+
+    ledger = Ledger(home.ledger)
+    assert shown("") == "Better. It waits for approval: `evergreen promote digits/2 --reason …`."
+    assert shown("-approved") == "Better. A person approved it."
+    assert shown("-overtaken") == "Better. It waited for approval, and was overtaken."
+
+
+def test_a_trigger_is_told_from_asking_to_its_end(home: Any) -> None:
+    one = triggers.propose(home, "digits", "drift was confirmed", "drift")
+    triggers.take(home, "digits", one.id, "s")
+    triggers.begin(home, "digits", one.id, "s", "Drift was confirmed today.")
+    triggers.end(home, "digits", one.id, "ran", "held: not shown", decision="d" * 64)
+    assert [(entry["kind"], entry["reason"].partition(" ")[2][9:]) for entry in history(home, "digits")] == [
+        ("trigger", "asks for a retraining: drift was confirmed"),
+        ("trigger", "is acted on"),
+        ("trigger", "is run: Drift was confirmed today."),
+        ("trigger", "ran: held: not shown"),
+    ]
