@@ -11,6 +11,8 @@ from typing import Any
 import click
 import pytest
 
+from tests.docs.reading import promised_keys
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -82,11 +84,22 @@ def test_a_field_without_a_sentence_is_an_obvious_one(generator: ModuleType):
 def test_every_command_and_option_is_on_the_page(generator: ModuleType):
     page = (ROOT / "docs" / "reference" / "commands.md").read_text()
     sections = dict(re.findall(r"^##+ ([a-z -]+)\n(.*?)(?=^##+ |\Z)", page, flags=re.MULTILINE | re.DOTALL))
-    context = click.Context(generator.evergreen)
+    for words, command in commands(generator).items():
+        for option in command.params:
+            if isinstance(option, click.Option) and option.name not in ("home", "json"):
+                assert f"`{', '.join(option.opts)}" in sections[words], f"{words} {option.opts}"
+
+
+def test_what_every_command_gives_as_json_is_told(generator: ModuleType):
+    for words, command in commands(generator).items():
+        if not isinstance(command, click.Group):
+            assert promised_keys(words), f"docs/reference/json.md says nothing about {words}"
+
+
+def commands(generator: ModuleType) -> dict[str, click.Command]:
+    """Every command and subcommand, by the words it is called with."""
+    context, found = click.Context(generator.evergreen), {}
     for name in generator.COMMANDS:
-        command = generator.evergreen.get_command(context, name)
-        inner = command.commands if isinstance(command, click.Group) else {}
-        for words, each in {name: command, **{f"{name} {sub}": item for sub, item in inner.items()}}.items():
-            for option in each.params:
-                if isinstance(option, click.Option) and option.name not in ("home", "json"):
-                    assert f"`{', '.join(option.opts)}" in sections[words], f"{words} {option.opts}"
+        found[name] = generator.evergreen.get_command(context, name)
+        found |= {f"{name} {inner}": each for inner, each in getattr(found[name], "commands", {}).items()}
+    return found
