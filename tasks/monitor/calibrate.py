@@ -64,32 +64,39 @@ class Calibration:
 
 
 def calibrate(columns: Sequence[Still], rows: int, budget: Budget) -> Calibration:
-    """Threshold of the largest z over `columns` (at least one), for windows of `rows` rows."""
+    """Threshold of the largest z over `columns`, for windows of `rows` rows; at least one column has an effect."""
     effects = np.stack([column.contiguous for column in columns], axis=1)
-    least = 1 / rows  # one row's worth: a constant column is no column without spread
-    centre0 = np.array([column.scattered.mean() for column in columns])
-    spread0 = np.array(
-        [max(column.scattered.std(ddof=1) if len(column.scattered) > 1 else 0.0, least) for column in columns]
-    )
+    effects = effects[~np.isnan(effects).all(axis=1)]
+    centre, spread = _scattered_moments(columns, rows)
     centres, spreads = _moments(effects)
     others_centre, others_spread = _moments_without_each(effects)
-    scores = (effects - np.maximum(others_centre, centre0)) / np.maximum(others_spread, spread0)
+    scores = (effects - np.maximum(others_centre, centre)) / np.maximum(others_spread, spread)
     statistics = np.sort(np.nanmax(scores, axis=1))[::-1]
     persistence = Persistence.of([column.serial for column in columns])
     rank, supported = choose_rank(len(statistics), persistence, budget)
-    threshold = float(statistics[rank - 1])
+    threshold = max(float(statistics[rank - 1]), 0.0)
     extrapolated = supported > budget.alarms
     if extrapolated:
-        threshold = max(threshold, 0.0) + reach(persistence, budget, supported)
+        threshold = max(threshold, 1.0) * reach(persistence, budget, supported)
     return Calibration(
-        np.maximum(centres, centre0),
-        np.maximum(spreads, spread0),
-        max(threshold, 0.0),
-        len(statistics),
-        rows,
-        supported,
-        extrapolated,
+        centres=np.maximum(centres, centre),
+        spreads=np.maximum(spreads, spread),
+        threshold=threshold,
+        windows=len(statistics),
+        rows=rows,
+        supported_rate=supported,
+        extrapolated=extrapolated,
     )
+
+
+def _scattered_moments(columns: Sequence[Still], rows: int) -> tuple[Floats, Floats]:
+    """Mean and standard deviation [J] over scattered windows, the latter at least one row's worth.
+
+    One row's worth, so that a column that never varied needs more than a single new value to stand out.
+    """
+    means = np.array([column.scattered.mean() for column in columns])
+    spreads = np.array([column.scattered.std(ddof=min(len(column.scattered) - 1, 1)) for column in columns])
+    return means, np.maximum(spreads, 1 / rows)
 
 
 def _moments(effects: Floats) -> tuple[Floats, Floats]:
