@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from tasks.core.errors import GateStopped, RequestError
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe
 from tasks.core.recipe import CsvReader, ParquetReader
-from tasks.core.rows import Identity, row_ids
 from tasks.ingest.readers import FILE_SUFFIXES, fingerprint, read
 from tasks.stores import datasets
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def kind_of(path: Path) -> str:
+    """Which kind of reader takes a file: csv or parquet, by its suffix.
+
+    Raises:
+        RequestError: it does not exist, is a folder, or has another suffix.
+    """
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise RequestError(f"The file {path} {what}.", remedy="Name a CSV or Parquet file with --data.", code="data")
+    kind = next((kind for kind, suffixes in FILE_SUFFIXES.items() if path.name.endswith(suffixes)), None)
+    if kind is None:
+        known = ", ".join(suffix for suffixes in FILE_SUFFIXES.values() for suffix in suffixes)
+        raise RequestError(f"The file {path} is of no known kind.", remedy=f"Name a file in {known}.", code="data")
+    return kind
 
 
 def read_file(path: Path, loaded: LoadedRecipe) -> pd.DataFrame:
@@ -21,13 +38,7 @@ def read_file(path: Path, loaded: LoadedRecipe) -> pd.DataFrame:
     Raises:
         RequestError: it does not exist, has another suffix, or cannot be read.
     """
-    kind = next((kind for kind, suffixes in FILE_SUFFIXES.items() if path.name.endswith(suffixes)), None)
-    if kind is None:
-        known = ", ".join(suffix for suffixes in FILE_SUFFIXES.values() for suffix in suffixes)
-        raise RequestError(f"The data {path} are of no known kind.", remedy=f"Name a file in {known}.", code="data")
-    if not path.is_file():
-        what = "are a folder" if path.is_dir() else "do not exist"
-        raise RequestError(f"The data {path} {what}.", remedy="Name a CSV or Parquet file with --data.", code="data")
+    kind = kind_of(path)
     own, whole = loaded.recipe.data.reader, path.absolute().as_posix()
     if kind == "parquet":
         reader: CsvReader | ParquetReader = ParquetReader(kind="parquet", path=whole)
@@ -69,12 +80,14 @@ def identified(home: Home, name: str, version: str, frame: pd.DataFrame) -> pd.D
     Raises:
         GateError: a file of the dataset is damaged everywhere.
     """
+    from tasks.core.rows import Identity, row_ids
+
     rows = datasets.version_rows(home, name, version)
     stored = datasets.version_info(home, name, version).manifest.identity
     identity = Identity(**(stored | {"columns": tuple(stored["columns"])}))
     if identity.id is not None and identity.id not in frame.columns:
         without = tuple(str(column) for column in frame.columns if column != identity.target)
-        ids = "unknown-" + row_ids(frame, Identity(None, identity.target, without))
+        ids = "?" + row_ids(frame, Identity(None, identity.target, without))
     else:
         ids = row_ids(frame, identity, rows)
     labelled = rows["row_id"][rows[identity.target].notna()] if identity.target in rows.columns else rows["row_id"][:0]

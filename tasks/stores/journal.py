@@ -98,7 +98,10 @@ class Journal:
                 " ORDER BY time, prediction_id",
                 (model, version, after),
             ).fetchall()
-        return [Predicted(*row[:5], json.loads(row[5])) for row in found]
+        return [
+            Predicted(identifier, time, name, number, row_sha, json.loads(prediction))
+            for identifier, time, name, number, row_sha, prediction in found
+        ]
 
     def count(self, model: str) -> int:
         """How many predictions of one model the journal holds."""

@@ -1,0 +1,317 @@
+"""Monitoring a real champion through the command line: files, the source, late labels, the journal, and kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.core.home import Home, open_home
+from tasks.stores import triggers
+from tasks.stores.ledger import Entry, Ledger
+
+RECIPE = """
+name: claims
+problem: classification
+data:
+  reader: {kind: csv, path: rows.csv}
+  target: outcome
+  id: id
+  split: {test: 0.3}
+model: {kind: mlp, hidden: [8]}
+training: {epochs: 12, batch_size: 64, optimizer: {kind: adamw, lr: 0.05}}
+gates: {promotion: {margin: 0.1}}
+monitoring: {false_alarms_per_year: 2}
+schedule: {monitor: "0 6 * * 1"}
+"""
+HEADER = "id,age,income,region,outcome"
+
+
+def rows(start: int, count: int, *, older: float = 0.0, labels: str = "true", seed: int = 0) -> list[str]:
+    """Lines of a CSV; `older` years are added to every age, `labels` are true, turned round, or none."""
+    draw, lines = random.Random(f"{seed}:{start}"), []
+    for number in range(start, start + count):
+        age, income = draw.uniform(18, 70) + older, draw.gauss(3000, 800)
+        is_yes = age / 40 + income / 3000 > 2.1
+        told = {"true": is_yes, "turned": not is_yes, "none": None}[labels]
+        region = draw.choice(["north", "south", "east"])
+        lines.append(f"{number},{age:.1f},{income:.1f},{region},{'' if told is None else 'yes' if told else 'no'}")
+    return lines
+
+
+@dataclass
+class Claims:
+    """One recipe, its home with a champion, and the command line."""
+
+    folder: Path
+    home: Home
+    call: Callable[..., tuple[int, dict[str, Any], str]]
+    texts: list[str] = field(default_factory=list)
+
+    def file(self, name: str, lines: list[str], header: str = HEADER) -> Path:
+        path = self.folder / name
+        path.write_text("\n".join([header, *lines]) + "\n")
+        return path
+
+    def append(self, lines: list[str]) -> None:
+        with (self.folder / "rows.csv").open("a") as stream:
+            stream.write("\n".join(lines) + "\n")
+
+    def monitor(self, *words: str | Path) -> tuple[int, dict[str, Any]]:
+        code, answer, _ = self.call("monitor", self.folder, *words)
+        return code, answer
+
+    @property
+    def lines(self) -> list[Entry]:
+        entries = Ledger(self.home.ledger).entries("claims")
+        return [entry for entry in entries if entry.kind in ("drift", "trigger", "refused")]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [entry.kind for entry in self.lines]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the recipe, and a home with a champion, made by the real stages without a server around them."""
+    from flows.engine import Execution
+    from flows.training import Order, _walk, plan_of
+    from tasks.core.load import claim, load_recipe
+
+    folder = tmp_path_factory.mktemp("monitoring") / "claims"
+    folder.mkdir()
+    (folder / "recipe.yaml").write_text(RECIPE)
+    (folder / "rows.csv").write_text("\n".join([HEADER, *rows(0, 900)]) + "\n")
+    home = open_home(str(folder / "home"))
+    order = Order(load_recipe(str(folder)), home)
+    claim(home, order.loaded)
+    execution = Execution(order.loaded, home, plan_of(order))
+    _walk(order, execution, lambda stage, *inputs: execution.carry_out(stage, *inputs).value)
+    shutil.copytree(folder, folder.with_name("as-made"))
+    return folder
+
+
+@pytest.fixture
+def claims(made: Path, capfd: pytest.CaptureFixture[str]) -> Claims:
+    """The folder as it was made: a home cannot be copied elsewhere, so what a test changed is put back."""
+    from flows.cli import main
+
+    shutil.rmtree(made)
+    shutil.copytree(made.with_name("as-made"), made)
+
+    def call(*words: str | Path) -> tuple[int, dict[str, Any], str]:
+        capfd.readouterr()
+        code = main(["--home", str(made / "home"), "--json", *(str(word) for word in words)])
+        captured = capfd.readouterr()
+        return code, json.loads(captured.out), captured.err
+
+    return Claims(made, open_home(str(made / "home")), call)
+
+
+def test_rows_as_before_leave_a_line_and_ask_for_nothing(claims: Claims) -> None:
+    code, answer = claims.monitor("--data", claims.file("new.csv", rows(5000, 80, seed=1)))
+    assert (code, answer["status"], answer["model"]) == (0, "completed", "claims"), answer
+    assert answer["window"]["rows"] == 80
+    drift = answer["drift"]
+    assert (drift["detected"], drift["confirmed"]) == (False, False), drift
+    assert {column["name"] for column in drift["columns"]} == {"age", "income", "region", "prediction"}
+    assert all(set(column) == {"name", "effect", "threshold", "drifted"} for column in drift["columns"])
+    assert drift["statistic"] < drift["threshold"]
+    assert answer["performance"]["worse"] is False
+    assert answer["trigger_id"] is None
+    assert Path(answer["report"]).is_file()
+    assert claims.kinds == ["drift"]
+
+
+def test_the_second_shifted_window_confirms_and_the_line_stands_before_its_trigger(claims: Claims) -> None:
+    first = claims.file("monday.csv", rows(5000, 80, older=25))
+    second = claims.file("tuesday.csv", rows(6000, 80, older=25))
+    code, answer = claims.monitor("--data", first, "--fail-on-drift")
+    assert (code, answer["drift"]["detected"], answer["drift"]["confirmed"]) == (3, True, False)
+    assert answer["trigger_id"] is None
+    code, answer = claims.monitor("--data", first)
+    assert (code, answer["repeated"], answer["drift"]["confirmed"]) == (0, True, False), "one window is one window"
+
+    code, answer = claims.monitor("--data", second)
+    assert (code, answer["drift"]["confirmed"]) == (0, True)
+    assert next(column["name"] for column in answer["drift"]["columns"] if column["drifted"]) == "age"
+    assert claims.kinds == ["drift", "drift", "trigger"]
+    line, proposed = claims.lines[1:]
+    assert proposed.body["evidence"] == line.hash and proposed.body["cause"] == "drift"
+    assert answer["trigger_id"] == proposed.body["id"]
+    assert "age" in proposed.body["reason"]
+
+    code, again = claims.monitor("--data", second, "--fail-on-drift")
+    assert (code, again["repeated"], again["trigger_id"]) == (3, True, answer["trigger_id"])
+    assert claims.kinds == ["drift", "drift", "trigger"], "the same window again adds nothing"
+
+
+def test_a_person_reads_the_verdict_first_then_what_moved_and_what_comes_next(
+    claims: Claims, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from flows.cli import main
+
+    for day in (1, 2):
+        path = claims.file(f"day-{day}.csv", rows(5000 + 1000 * day, 80, older=25))
+        capfd.readouterr()
+        assert main(["--home", str(claims.home.root), "monitor", str(claims.folder), "--data", str(path)]) == 0
+    text = capfd.readouterr().out
+    assert text.splitlines()[0] == "claims: DRIFT CONFIRMED"
+    moved = next(line for line in text.splitlines() if line.split()[:1] == ["age"])
+    assert "DRIFTED" in moved
+    trigger = triggers.every(claims.home, "claims")[0]
+    assert f"--trigger {trigger.id}" in text and "evergreen up" in text
+    assert text.splitlines()[-1].strip().startswith(str(claims.home.root))
+
+
+def test_no_value_of_a_row_reaches_the_ledger(claims: Claims) -> None:
+    header = HEADER.replace("region", "region")
+    lines = [line.replace("north", "a-secret-place") for line in rows(5000, 90)]
+    claims.monitor("--data", claims.file("new.csv", lines, header))
+    text = json.dumps([entry.body for entry in claims.lines])
+    assert "a-secret-place" not in text
+    assert claims.kinds == ["drift"]
+
+
+def test_a_source_that_has_not_grown_and_a_silent_champion_are_nothing_new(claims: Claims) -> None:
+    code, answer = claims.monitor("--fail-on-drift")
+    assert (code, answer["window"]["rows"], answer["report"]) == (0, 0, None)
+    assert "nothing new" in answer["reason"]
+    assert claims.kinds == []
+
+
+def test_rows_of_the_source_are_judged_once_and_too_few_wait_for_more(claims: Claims) -> None:
+    claims.append(rows(5000, 20))
+    code, answer = claims.monitor()
+    assert (code, answer["window"]["rows"], claims.kinds) == (0, 20, [])
+    assert "min_rows" in answer["reason"]
+    claims.append(rows(5100, 50))
+    _, answer = claims.monitor()
+    assert (answer["window"]["origin"], answer["window"]["rows"], claims.kinds) == ("source", 70, ["drift"])
+    claims.append(rows(5200, 60))
+    _, answer = claims.monitor()
+    assert answer["window"]["rows"] == 60, "the 70 before were judged"
+    _, answer = claims.monitor()
+    assert (answer["window"]["rows"], claims.kinds) == (0, ["drift", "drift"])
+
+
+def test_labels_that_arrive_show_that_the_champion_does_worse(claims: Claims) -> None:
+    claims.append(rows(5000, 120, labels="none"))
+    _, answer = claims.monitor()
+    assert (answer["performance"], answer["drift"]["detected"]) == (None, False)
+    whole = [line for line in (claims.folder / "rows.csv").read_text().splitlines()[1:] if not line.startswith("50")]
+    claims.file(
+        "rows.csv", [line for line in whole if int(line.split(",")[0]) < 5000] + rows(5000, 120, labels="turned")
+    )
+    code, answer = claims.monitor()
+    assert code == 0
+    assert answer["window"]["labelled"] == 120
+    performance = answer["performance"]
+    assert performance["worse"] is True and performance["value"] < performance["expected"]
+    assert claims.kinds == ["drift", "drift", "trigger"]
+    assert claims.lines[-1].body["cause"] == "performance"
+    assert answer["trigger_id"] == claims.lines[-1].body["id"]
+    _, answer = claims.monitor()
+    assert (answer["window"]["rows"], answer["window"]["labelled"]) == (0, 0), "these labels were looked at"
+
+
+def test_rows_the_champion_was_trained_on_do_not_count_for_its_performance(claims: Claims) -> None:
+    known = (claims.folder / "rows.csv").read_text().splitlines()[1:]
+    _, answer = claims.monitor("--data", claims.file("known.csv", known))
+    assert answer["window"]["rows"] == 900
+    assert 200 < answer["window"]["labelled"] < 340, "the test rows alone"
+    assert answer["drift"]["detected"] is False
+
+
+def test_the_journal_is_compared_by_predictions_alone(claims: Claims) -> None:
+    source, output = claims.file("asked.csv", rows(7000, 120, older=40, labels="none")), claims.folder / "scored.csv"
+    code, answer, _ = claims.call("predict", "claims", source, "-o", output)
+    assert code == 0, answer
+    code, answer = claims.monitor()
+    assert (code, answer["window"]["origin"], answer["window"]["rows"]) == (0, "journal", 120)
+    assert [column["name"] for column in answer["drift"]["columns"]] == ["prediction"]
+    assert answer["drift"]["detected"] is True
+    assert answer["window"]["from"] <= answer["window"]["to"]
+    assert claims.kinds == ["drift"]
+    _, answer = claims.monitor()
+    assert (answer["window"]["rows"], claims.kinds) == (0, ["drift"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("missing.csv", "id,age,region,outcome\n1,30,north,yes\n", ["missing.csv", "'income'", "claims/1"]),
+        ("empty.csv", "", ["empty.csv is empty"]),
+        ("words.csv", "id,age,income,region,outcome\n" + "1,old,300,north,yes\n" * 40, ["words.csv", "'age'"]),
+        ("long.csv", "id,age,income,region,outcome\n1,30,300,north,yes,6\n", ["long.csv"]),
+        ("broken.parquet", "PAR1", ["broken.parquet"]),
+    ],
+)
+def test_rows_the_champion_cannot_read_are_a_wrong_request(
+    claims: Claims, name: str, text: str, says: list[str]
+) -> None:
+    (claims.folder / name).write_text(text)
+    code, answer = claims.monitor("--data", claims.folder / name)
+    assert (code, answer["status"]) == (2, "error"), answer
+    assert all(word in answer["error"]["message"] for word in says), answer
+    assert answer["error"]["remedy"]
+    assert claims.kinds == []
+
+
+@pytest.mark.parametrize("after", ["line", "trigger"])
+def test_a_kill_between_line_and_delivery_leaves_exactly_one_trigger(claims: Claims, after: str) -> None:
+    claims.monitor("--data", claims.file("monday.csv", rows(5000, 80, older=25)))
+    second = claims.file("tuesday.csv", rows(6000, 80, older=25))
+    child = os.fork()
+    if child == 0:
+        die_after(after)
+        claims.monitor("--data", second)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    assert claims.kinds == ["drift", "drift", *(["trigger"] if after == "trigger" else [])]
+
+    _, answer = claims.monitor("--data", second)
+    assert claims.kinds == ["drift", "drift", "trigger"]
+    (trigger,) = triggers.every(claims.home, "claims")
+    assert (answer["trigger_id"], trigger.evidence, trigger.state) == (trigger.id, claims.lines[1].hash, "pending")
+    assert Ledger(claims.home.ledger).verify() == []
+
+
+def test_a_trigger_that_a_kill_kept_back_is_made_up_for_by_the_next_look_at_anything(claims: Claims) -> None:
+    claims.append(rows(5000, 80, older=25))
+    claims.monitor()
+    claims.append(rows(6000, 80, older=25))
+    child = os.fork()
+    if child == 0:
+        die_after("line")
+        claims.monitor()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert claims.kinds == ["drift", "drift"]
+    _, answer = claims.monitor()
+    assert answer["window"]["rows"] == 0, "its rows were judged"
+    assert claims.kinds == ["drift", "drift", "trigger"]
+    assert answer["trigger_id"] == claims.lines[-1].body["id"]
+
+
+def die_after(what: str) -> None:
+    """Let this process die by SIGKILL once the line, or the trigger, is in the ledger."""
+    append = Ledger.append
+    wanted = {"line": "drift", "trigger": "trigger"}[what]
+
+    def append_and_die(self: Ledger, kind: str, *arguments: Any, **options: Any) -> Entry:
+        entry = append(self, kind, *arguments, **options)
+        if kind == wanted:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return entry
+
+    Ledger.append = append_and_die  # type: ignore[method-assign]
