@@ -1,4 +1,4 @@
-"""Triggers that need no run: refused, coalesced, waited for, taken over, delivered twice; with real ledger and lease."""
+"""Triggers that need no run: refused, coalesced, waited for, taken over, delivered twice; ledger and lease are real."""
 
 from __future__ import annotations
 
