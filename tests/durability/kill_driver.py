@@ -122,6 +122,7 @@ class NoServer(nullcontext[Any]):
     """Prefect keeps no state that a promotion depends on; the full command is killed in another test."""
 
     starts = True
+    url = "http://127.0.0.1:9/api"
 
     def __init__(self, home: Home) -> None:
         super().__init__(self)
