@@ -9,7 +9,7 @@ RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-full lint docs bench lock clean
+.PHONY: help install demo up ui test test-full lint docs bench lock clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ install: $(STAMP) ## create .venv from requirements.lock (quick when it is up to
 
 demo: install ## take the digits recipe from data to a champion
 	$(RUN)/evergreen run digits
+
+up: install ## schedules, triggers and pages of every recipe, until Ctrl-C
+	$(RUN)/evergreen up
 
 ui: install ## the pages of Prefect and MLflow on the home, until Ctrl-C
 	$(RUN)/python -m flows.pages

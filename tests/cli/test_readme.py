@@ -7,8 +7,12 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,11 +69,15 @@ def test_every_command_in_the_readme_does_what_it_says(tmp_path: Path):
     (tmp_path / "customers.csv").write_text(customers())
     write_rows_to_score(tmp_path / "new.csv")
     replacements: dict[str, str] = {}
-    for command in commands():
-        words = [replacements.get(word, word) for word in command]
-        answer = run(words, tmp_path)
-        if command[:2] == ["data", "list"]:
-            replacements["VERSION"] = answer["versions"][-1]["version"]
+    with ExitStack() as serving:
+        for command in commands():
+            words = [replacements.get(word, word) for word in command]
+            if command[0] == "up":  # what follows it in the README finds its server
+                serving.enter_context(running(words, tmp_path))
+                continue
+            answer = run(words, tmp_path)
+            if command[:2] == ["data", "list"]:
+                replacements["VERSION"] = answer["versions"][-1]["version"]
     assert (tmp_path / "scored.csv").read_text().startswith("prediction_id,prediction,probability_")
     assert (tmp_path / "customers" / "recipe.yaml").is_file()
     assert (tmp_path / "data" / "digits" / "digits.dvc").is_file()
@@ -95,6 +103,33 @@ def run(words: list[str], folder: Path) -> dict:
         promised = promised_keys(" ".join(words[: 2 if words[0] == "data" else 1]))
         assert set(answer) - {"command", "status", "seconds"} == promised, f"docs/reference/json.md about {words}"
     return answer
+
+
+@contextmanager
+def running(words: list[str], folder: Path) -> Iterator[None]:
+    """A command that lasts until Ctrl-C, from when it says that all is there."""
+    said = folder / "said.txt"
+    with said.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *words],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=stream,
+            stderr=stream,
+        )
+    try:
+        deadline = time.monotonic() + 200
+        while "Ctrl-C" not in said.read_text():
+            assert process.poll() is None, said.read_text()
+            assert time.monotonic() < deadline, said.read_text()
+            time.sleep(0.2)
+        yield
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def customers() -> str:

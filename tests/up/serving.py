@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,14 +26,11 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 def write_recipe(folder: Path, name: str, **more: Any) -> Path:
     """A recipe that trains in seconds; `more` are its other sections."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = {
-        "name": name,
-        "problem": "classification",
-        "data": {"reader": {"kind": "sklearn", "name": "wine"}, "target": "class"},
-        "training": {"epochs": 2},
-        "gates": {"thresholds": {}},
-        **more,
-    }
+    shipped = ROOT / "data" / "breast_cancer"
+    shutil.copy(shipped / "expectations.json", folder)
+    content = yaml.safe_load((shipped / "recipe.yaml").read_text())
+    training = {**content["training"], "epochs": 2}
+    content |= {"name": name, "training": training, "gates": {"thresholds": {}}, **more}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(content))
     return folder / "recipe.yaml"
 
@@ -71,10 +69,12 @@ class Prefect:
 
     api: str
 
-    def ask(self, path: str, body: Any = None) -> Any:
+    def ask(self, path: str, body: Any = None, method: str | None = None) -> Any:
         """POST with a body, GET without; busy and starting servers are asked again."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.api}/{path}", data, {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"{self.api}/{path}", data, {"Content-Type": "application/json"}, method=method
+        )
         for pause in (0.5, 1, 2, 4, None):
             try:
                 with urllib.request.urlopen(request, timeout=60) as answer:
@@ -90,6 +90,11 @@ class Prefect:
         """By flow/deployment."""
         flows = {flow["id"]: flow["name"] for flow in self.ask("flows/filter", {})}
         return {f"{flows[found['flow_id']]}/{found['name']}": found for found in self.ask("deployments/filter", {})}
+
+    def clear(self) -> None:
+        """Remove every deployment, and what belongs to it."""
+        for found in self.deployments.values():
+            self.ask(f"deployments/{found['id']}", method="DELETE")
 
     @property
     def automations(self) -> list[dict[str, Any]]:

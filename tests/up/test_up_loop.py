@@ -27,7 +27,7 @@ SECTIONS: dict[str, Any] = {
     "retraining": {"kind": "drift", "cooldown_days": 0, "min_rows": 10},
     "alerts": [{"kind": "command", "argv": [sys.executable, "-c", HOOK], "on": ["crashed"]}],
 }
-LONG = {"training": {"epochs": 20_000, "early_stopping": None}}
+LONG = {"epochs": 20_000, "early_stopping": None}
 """Trains until it is killed."""
 
 
@@ -121,7 +121,7 @@ def test_what_is_killed_is_started_again_at_the_same_address(up: Up):
 
 def test_a_flow_run_that_is_killed_goes_on_and_somebody_is_told(up: Up, folder: Path):
     file = folder / "data" / "wines" / "recipe.yaml"
-    write_recipe(file.parent, "wines", **SECTIONS, **LONG)
+    write_recipe(file.parent, "wines", **SECTIONS, training=LONG)
     identity = up.prefect.start("retrain/wines", reason="a person asks")
     wait_for(lambda: training(up), 120, "the training")
     process = next(pid for pid in descendants(up.process.pid) if b"prefect.engine" in cmdline(pid))
@@ -137,7 +137,7 @@ def test_after_a_kill_of_everything_nobody_is_left_and_the_next_up_goes_on(
     up: Up, folder: Path, home: Home, kept: list[Up]
 ):
     file = folder / "data" / "wines" / "recipe.yaml"
-    write_recipe(file.parent, "wines", **SECTIONS, **{"training": {"epochs": 20_001, "early_stopping": None}})
+    write_recipe(file.parent, "wines", **SECTIONS, training={**LONG, "epochs": 20_001})
     identity = up.prefect.start("retrain/wines", reason="a person asks again")
     wait_for(lambda: training(up), 120, "the training")
     everybody = descendants(up.process.pid)
