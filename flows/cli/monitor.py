@@ -107,7 +107,7 @@ def _next(found: Monitored) -> list[str]:
             else "it waits in the ledger; `evergreen up` delivers it"
         )
         steps = [f"asked for a retraining (trigger {trigger.id[:12]}): {how}"]
-        steps += [f"now, by hand:   evergreen retrain {found.order.loaded.file} --trigger {trigger.id}"]
+        steps += [f"now, by hand:   evergreen retrain {found.order.loaded.file}"]
         steps += [f'or go back:     evergreen rollback {name} --reason "…"']
     elif trigger is not None:
         steps = [f"trigger {trigger.id[:12]} {trigger.state}: {trigger.outcome or 'a retraining has begun'}"]
