@@ -41,6 +41,10 @@ _POLICY = (
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline' "
     "'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:\">"
 )
+_NOTE = (
+    '<p style="font-family: sans-serif; margin: 16px 24px">What Evidently says about these rows with its default '
+    "tests, for its pictures. Evergreen's verdict does not follow from it and may differ.</p>"
+)
 
 
 def write(
@@ -92,7 +96,8 @@ def _html(old: pd.DataFrame, new: pd.DataFrame, shown: Mapping[str, Kind]) -> st
         )
         sides = (Dataset.from_pandas(side, data_definition=definition) for side in (new, old))
         html: str = Report([DataDriftPreset()]).run(*sides).get_html_str(as_iframe=False)
-    return _numbered(html.replace("<head>", f"<head>\n{_POLICY}", 1))
+    html = re.sub(r"<head>", f"<head>\n{_POLICY}", html, count=1)
+    return _numbered(re.sub(r"<body[^>]*>", lambda body: body.group() + _NOTE, html, count=1))
 
 
 def _numbered(html: str) -> str:

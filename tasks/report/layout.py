@@ -95,6 +95,8 @@ TEMPLATE = """
 <h{{ block.level }} id="{{ block.anchor }}">{{ block.text }}</h{{ block.level }}>
 {% elif block.kind == "text" -%}
 <p>{{ block.text }}</p>
+{% elif block.kind == "link" -%}
+<p><a href="{{ block.address }}">{{ block.text }}</a></p>
 {% elif block.kind == "points" -%}
 <ul>{% for item in block.points %}<li>{{ item }}</li>{% endfor %}</ul>
 {% elif block.kind == "note" -%}

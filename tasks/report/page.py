@@ -41,6 +41,12 @@ STATES = {
     "waiting": ("wait", "…"),
     "warning": ("wait", "!"),
     "skipped": ("none", "–"),
+    "no drift": ("good", "✓"),
+    "drift": ("wait", "!"),
+    "drift confirmed": ("bad", "✗"),
+    "not judged": ("none", "–"),
+    "as expected": ("good", "✓"),
+    "worse": ("bad", "✗"),
 }
 
 
@@ -89,6 +95,10 @@ class Page:
     def note(self, text: str, tone: str = "none") -> Page:
         """A remark set apart: how far a plot goes, what is missing; tone good, bad, wait or none."""
         return self._add("note", text=text, tone=tone)
+
+    def link(self, address: str, text: str) -> Page:
+        """A line that leads to a file beside this page; `address` is relative, so that both can be moved."""
+        return self._add("link", address=address, text=text)
 
     def badge(self, state: str, text: str = "") -> Page:
         """A line that starts with a state."""
