@@ -109,8 +109,8 @@ def _basis(drift: Drift, monitoring: Monitoring) -> list[str]:
     ]
     if drift.supported_rate is not None and drift.supported_rate > monitoring.false_alarms_per_year:
         points.append(
-            f"So short a history can by itself vouch for no fewer than {show(drift.supported_rate)} a year. The threshold "
-            "lies above all of its windows, by Kolmogorov's law, and errs on the side of silence."
+            f"So short a history can by itself vouch for no fewer than {show(drift.supported_rate)} a year. The "
+            "threshold lies above all of its windows, by Kolmogorov's law, and errs on the side of silence."
         )
     if drift.window_rows < drift.rows:
         points.append(
