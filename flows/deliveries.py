@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
 
-GRACE = timedelta(seconds=10)
+GRACE = timedelta(seconds=15)
 """What the event of a trigger, or the command that made it, is given to act on it."""
 ATTEMPTS = 3
 """Runs that may be started for one trigger; each waits six times as long as the one before it."""
@@ -130,7 +130,8 @@ async def _runs_for(client: PrefectClient, deployment: UUID, trigger: Trigger) -
         flow_run_filter=FlowRunFilter(expected_start_time=FlowRunFilterExpectedStartTime(after_=since)),
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment])),
     )
-    return [_known(run) for run in found if run.parameters.get("trigger_id") == trigger.id]
+    # A run that was started without a trigger makes one under its own id (flows/scheduled.py).
+    return [_known(run) for run in found if trigger.id in (run.parameters.get("trigger_id"), run.id.hex)]
 
 
 def _known(run: FlowRun) -> Known:

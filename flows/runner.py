@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from flows.deliveries import Mailbox, bring_back
-from flows.deployments import Found, Spec, find_recipes, recipe_files, specs
+from flows.deployments import Spec, find_recipes, recipe_files, specs
 from flows.registration import keep_watch, register, retire
 from flows.scheduled import RUNNER
 from flows.server import answers, follow
+from tasks.core.errors import RequestError
 from tasks.core.home import Home, open_home, write_atomically
 
 if TYPE_CHECKING:
@@ -52,11 +53,17 @@ class Registrar:
         if seen == self._seen:
             return
         found = find_recipes(self._home, self._folder)
-        wanted = [spec for loaded in found.recipes for spec in specs(loaded, self._home)]
-        self.deployments = {spec.name: await self._register(spec) for spec in wanted}
-        await retire(self._client, self.deployments.values())
-        self._seen = seen
-        announce(self._home, found)
+        served, problems = [], list(found.problems)
+        deployments: dict[str, UUID] = {}
+        for loaded in found.recipes:
+            try:
+                deployments |= {spec.name: await self._register(spec) for spec in specs(loaded, self._home)}
+                served.append(loaded.recipe.name)
+            except RequestError as error:
+                problems.append(str(error))
+        await retire(self._client, deployments.values())
+        self.deployments, self._seen = deployments, seen
+        announce(self._home, served, problems)
 
     async def _register(self, spec: Spec) -> UUID:
         identity = await register(self._client, spec)
@@ -77,10 +84,9 @@ class _Registered:
         return self._identity
 
 
-def announce(home: Home, found: Found) -> None:
-    """Say which recipes are served, for `up` to read."""
-    names = [loaded.recipe.name for loaded in found.recipes]
-    content = {"pid": os.getpid(), "recipes": names, "problems": list(found.problems)}
+def announce(home: Home, served: list[str], problems: list[str]) -> None:
+    """Say which recipes are served and which cannot be, for `up` to read."""
+    content = {"pid": os.getpid(), "recipes": served, "problems": problems}
     write_atomically(home.prefect / "runner.json", json.dumps(content))
 
 

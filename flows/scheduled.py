@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 from prefect import flow, runtime, tags
 from prefect.logging import get_run_logger
@@ -99,7 +100,7 @@ def retrain(recipe: str, home: str, trigger_id: str = "", reason: str = "") -> A
 
     def work(loaded: LoadedRecipe, opened: Home, tell: Callable[[str], None]) -> State:
         # A run that is started again after a crash goes on with the trigger it made before.
-        known = trigger_id or str(runtime.flow_run.id).replace("-", "")
+        known = trigger_id or UUID(str(runtime.flow_run.id)).hex
         scheduled = not (trigger_id or reason)
         answered = answer(
             loaded,

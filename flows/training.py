@@ -11,6 +11,7 @@ from typing import Any
 
 from flows import artifacts, orphans
 from flows.alerting import alert_outcome
+from flows.deployments import TAG
 from flows.engine import Execution
 from flows.facts import before_champion, gather
 from flows.outcome import Outcome, outcome_of, stopped_by_service
@@ -212,7 +213,7 @@ def _walk(order: Order, execution: Execution, perform: Perform) -> None:
 
 def _in_prefect(order: Order, execution: Execution, tell: Callable[[str], None]) -> Outcome:
     """The life cycle as one Prefect flow run, one task per stage."""
-    from prefect import flow
+    from prefect import flow, tags
 
     failure: list[EvergreenError] = []
 
@@ -237,8 +238,11 @@ def _in_prefect(order: Order, execution: Execution, tell: Callable[[str], None])
         artifacts.publish(order.home, execution, outcome)
         return artifacts.state_of(outcome)
 
-    state = run(str(order.loaded.file), [artifacts.shown(text) for text in order.loaded.overrides], return_state=True)
-    orphans.forget(order.home, order.loaded.recipe.name)
+    name, overrides = order.loaded.recipe.name, [artifacts.shown(text) for text in order.loaded.overrides]
+    # By its tags a server's automations know what to watch.
+    with tags(TAG, name):
+        state = run(str(order.loaded.file), overrides, return_state=True)
+    orphans.forget(order.home, name)
     if not failure:
         state.result(raise_on_failure=state.name != "Stopped")
         return outcome_of(execution)
