@@ -217,7 +217,7 @@ def rows(count: int) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_real_runs_tell_of_a_stop_and_of_a_rejection_once_and_keep_no_secret(
     load: Callable[..., Any],
     receiver: Any,
@@ -234,7 +234,7 @@ def test_real_runs_tell_of_a_stop_and_of_a_rejection_once_and_keep_no_secret(
     def run(*words: str) -> dict[str, Any]:
         # A process each: Prefect reads its settings once, and each run has a server of its own.
         command = [sys.executable, "-m", "flows.cli", "--home", str(home.root), "--json", *words, str(loaded.folder)]
-        ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=250)
+        ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=600)
         said.append(ended.stdout + ended.stderr)
         return json.loads(ended.stdout)
 
