@@ -22,6 +22,7 @@ from tasks.core.load import LoadedRecipe, claim
 from tasks.ingest import fresh
 from tasks.monitor import record
 from tasks.stores import datasets
+from tasks.stores.journal import Journal
 from tasks.stores.lease import Holder, hold
 from tasks.stores.ledger import Entry
 from tasks.stores.triggers import Trigger
@@ -79,19 +80,27 @@ def monitor(loaded: LoadedRecipe, home: Home, *, data: Path | None = None, tell:
 def _look(order: Order, step: Step, tell: Tell) -> Monitored:
     """What happens, in which order."""
     owed = record.settle(order.home, order.name)
-    for trigger in owed:
-        _deliver(order, trigger, tell)
     lines = record.drift_lines(order.home, order.name)
     known = _judged_file(order, lines)
+    for trigger in owed:
+        if known is None or trigger.evidence != known.hash:
+            _deliver(order, trigger, tell)
+    late = owed[-1] if owed else None
     if known is not None:
         return _followed_up(order, known, tell, repeated=True)
+    if _nothing_to_read(order, lines):
+        return Monitored(order, None, monitored.NOTHING, trigger=late)
+    return _compared(order, lines, late, step, tell)
+
+
+def _compared(order: Order, lines: list[Entry], late: Trigger | None, step: Step, tell: Tell) -> Monitored:
+    """The newest rows against the champion's; `late` is a trigger that was owed since an earlier look."""
     from tasks.monitor.reference import open_reference
-    from tasks.monitor.reports import write_report
+    from tasks.monitor.reports import draw_pictures, has_pictures, write_report
     from tasks.monitor.verdict import judge
 
     reference = step("champion", lambda: open_reference(order.home, order.name, order.champion))
     window = step("window", lambda: _window(order, reference, lines))
-    late = owed[-1] if owed else None
     if window.empty:
         return Monitored(order, None, monitored.NOTHING, trigger=late)
     tell(f"{order.name}: looking at {len(window.rows)} rows, {len(window.labelled)} of them with a label")
@@ -99,8 +108,11 @@ def _look(order: Order, step: Step, tell: Tell) -> Monitored:
     verdict = step("judge", lambda: judge(order.loaded.recipe, order.home, reference, window, earlier))
     if not verdict.judged:
         return Monitored(order, None, verdict.reason, trigger=late, window=window.summary)
-    step("report", lambda: write_report(order.home, reference, window, verdict))
+    step("report", lambda: write_report(order.home, order.loaded.recipe, reference, window, verdict))
     entered: Monitored = step("record", lambda: _entered(order, window, verdict, tell))
+    if has_pictures(window, verdict):
+        tell(f"{order.name}: drawing every column …")
+        step("pictures", lambda: draw_pictures(order.home, reference, window, verdict))
     return entered
 
 
@@ -111,6 +123,16 @@ def _judged_file(order: Order, lines: list[Entry]) -> Entry | None:
     return record.line_of(lines, order.identity(file_sha256(order.data)))
 
 
+def _nothing_to_read(order: Order, lines: list[Entry]) -> bool:
+    """Whether neither source nor journal have changed, which is told without reading a table."""
+    # A reader of one's own may read what no fingerprint knows, so it is asked every time.
+    if order.data is not None or isinstance(order.loaded.recipe.data.reader, Custom):
+        return False
+    if fresh.source_changed(order.home, order.loaded):
+        return False
+    return not Journal(order.home.journal).since(order.name, order.champion, record.journal_seen(lines))
+
+
 def _window(order: Order, reference: Reference, lines: list[Entry]) -> Window:
     """The file that was named, else the source's new rows, else what the champion has said since."""
     from tasks.monitor.window import held_rows, of_file, of_journal, of_source
@@ -119,14 +141,13 @@ def _window(order: Order, reference: Reference, lines: list[Entry]) -> Window:
     if order.data is not None:
         rows = _identified(order, reference, fresh.read_file(order.data, order.loaded))
         return of_file(rows, file_sha256(order.data), reference, time, str(order.data))
-    # A reader of one's own may read what no fingerprint knows, so it is asked every time.
     if isinstance(reader, Custom) or fresh.source_changed(order.home, order.loaded):
         rows = _identified(order, reference, fresh.read_source(order.loaded))
         held = held_rows(order.home, order.name, lines)
         window = of_source(rows, held, reference, time, f"{order.loaded.file}, data.reader")
         if not window.empty:
             return window
-    return of_journal(order.home, order.name, order.champion, lines)
+    return of_journal(order.home, order.name, order.champion, record.journal_seen(lines))
 
 
 def _identified(order: Order, reference: Reference, rows: pd.DataFrame) -> pd.DataFrame:

@@ -57,6 +57,12 @@ def identity_of(body: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def journal_seen(lines: Sequence[Entry]) -> str:
+    """Time of the newest prediction that a window of the journal held; empty before the first."""
+    windows = [line.body["window"] for line in lines]
+    return max((window["to"] for window in windows if window["origin"] == "journal"), default="")
+
+
 def detections(lines: Sequence[Entry], fingerprint: str, champion: str, origin: str) -> list[bool]:
     """Which earlier windows drifted, oldest first: those that were compared with this champion, in this way.
 

@@ -102,16 +102,13 @@ def of_source(rows: pd.DataFrame, held: pd.DataFrame, reference: Reference, time
     return Window("source", fingerprint, new, labelled, *_span(new if len(new) else labelled, time), what, note)
 
 
-def of_journal(home: Home, name: str, version: str, drifts: Sequence[Entry]) -> Window:
-    """What the champion has said since the last window of the journal.
+def of_journal(home: Home, name: str, version: str, after: str) -> Window:
+    """What a version has said after a time (UTC, ISO 8601; empty: from the start).
 
     Raises:
         ServiceError: the journal cannot be read.
     """
-    windows = [line.body["window"] for line in drifts]
-    since = [window["to"] for window in windows if window["origin"] == "journal"]
-    said = Journal(home.journal).since(name, version, max(since, default=""))
-    return _of_predictions(said)
+    return _of_predictions(Journal(home.journal).since(name, version, after))
 
 
 def _of_predictions(said: list[Predicted]) -> Window:

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import socket
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flows.events import DRIFT_DETECTED, announce
-from flows.server import PrefectApi, known_url
-from tasks.core.home import Home, open_home
+from flows.server import known_url
+from tasks.core.home import Home
 from tasks.stores import triggers
 from tasks.stores.ledger import Ledger
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    before = dict(os.environ)
-    with PrefectApi(open_home(str(tmp_path_factory.mktemp("server") / "home"))) as api:
-        api.wait()
-        os.environ.clear()
-        os.environ.update(before)
-        yield api.url
 
 
 def drifted(home: Home) -> triggers.Trigger:
@@ -58,12 +46,12 @@ def wait_for_events(url: str, home: Home, seconds: float = 20.0) -> list[dict[st
 
 
 def test_the_event_arrives_with_all_that_the_triggered_flow_needs(
-    home: Home, server: str, monkeypatch: pytest.MonkeyPatch
+    home: Home, prefect_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", server)
+    monkeypatch.setenv("PREFECT_API_URL", prefect_server)
     trigger = drifted(home)
     assert announce(home, trigger, "/somewhere/claims/recipe.yaml")
-    (event,) = wait_for_events(server, home)
+    (event,) = wait_for_events(prefect_server, home)
     assert event["event"] == "evergreen.drift.detected"
     assert event["resource"] == {"prefect.resource.id": "evergreen.model.claims", "prefect.resource.name": "claims"}
     assert event["payload"] == {
@@ -77,19 +65,21 @@ def test_the_event_arrives_with_all_that_the_triggered_flow_needs(
     }
 
 
-def test_a_trigger_announced_twice_is_one_event(home: Home, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", server)
+def test_a_trigger_announced_twice_is_one_event(
+    home: Home, prefect_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", prefect_server)
     trigger = drifted(home)
     assert announce(home, trigger, "recipe.yaml")
-    assert len(wait_for_events(server, home)) == 1
+    assert len(wait_for_events(prefect_server, home)) == 1
     assert announce(home, trigger, "recipe.yaml")
     other = triggers.propose(home, "claims", "Another reason.", "performance")
     assert announce(home, other, "recipe.yaml")
     deadline = time.monotonic() + 20
-    while other.id not in {event["payload"]["trigger_id"] for event in events(server, home)}:
+    while other.id not in {event["payload"]["trigger_id"] for event in events(prefect_server, home)}:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    found = [event["payload"]["trigger_id"] for event in events(server, home)]
+    found = [event["payload"]["trigger_id"] for event in events(prefect_server, home)]
     assert sorted(found) == sorted([trigger.id, other.id])
 
 
