@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.core.errors import RequestError, ServiceError
 from tasks.core.home import Home
@@ -168,12 +168,28 @@ def _make_database(home: Home) -> None:
         logging.getLogger("alembic").setLevel(logging.CRITICAL)
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-        with answering(home):
+        with answering(home), _unsynced():
             store = SqlAlchemyStore(f"sqlite:///{unfinished}", (home.mlflow / "artifacts").as_uri())
             store.engine.dispose()
         with unfinished.open("rb") as stream:
             os.fsync(stream.fileno())
         os.replace(unfinished, path)
+
+
+@contextmanager
+def _unsynced() -> Iterator[None]:
+    """Let SQLite leave the disk alone while MLflow runs its migrations: nobody needs a half-made database."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def relax(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", relax)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", relax)
 
 
 def _exists(path: Path) -> bool:
