@@ -106,7 +106,7 @@ def _next(outcome: Outcome, tracking_uri: str) -> list[str]:
         "promoted": [
             f'load it:     mlflow.set_tracking_uri("{tracking_uri}")',
             f'             mlflow.pyfunc.load_model("models:/{name}@champion")',
-            "see it:      python -m flows.pages, in the browser",
+            "see it:      evergreen up, and open the pages it names",
             f"explain it:  evergreen explain {name} --verify",
             f"its past:    evergreen history {name}",
         ],
