@@ -35,8 +35,13 @@ async def register(client: PrefectClient, spec: Spec, pool: str | None = None) -
     Raises:
         RequestError: Prefect does not take the schedule.
     """
+    from prefect.client.schemas.actions import DeploymentUpdate
+
     wanted = _payload(spec, pool)
     found = await _read(client, spec.name)
+    if found is not None and found.work_pool_name and pool is None:
+        # Only a change takes a pool away; making it anew keeps it.
+        await client.update_deployment(found.id, DeploymentUpdate(work_pool_name=None))
     if found is None or _as_payload(found) != _comparable(wanted):
         identity: UUID = await client.create_deployment(flow_id=await client.create_flow_from_name(spec.flow), **wanted)
     else:

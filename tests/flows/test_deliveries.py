@@ -37,7 +37,7 @@ def ended(ago: timedelta) -> Known:
         pytest.param(trigger("ran"), [], False, False, id="it has ended: ran"),
         pytest.param(trigger("coalesced"), [], False, False, id="it has ended: coalesced"),
         pytest.param(trigger("refused"), [], False, False, id="it has ended: refused"),
-        pytest.param(trigger(age=timedelta(1)), [ended(6 * GRACE - SECOND)], False, False, id="its run has just failed"),
+        pytest.param(trigger(age=timedelta(1)), [ended(6 * GRACE - SECOND)], False, False, id="its run just failed"),
         pytest.param(trigger(age=timedelta(1)), [ended(6 * GRACE)], False, True, id="… and is tried again later"),
         pytest.param(trigger(age=timedelta(1)), [ended(timedelta(1))] * ATTEMPTS, False, False, id="often enough"),
     ],

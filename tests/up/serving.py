@@ -116,7 +116,7 @@ class Prefect:
         """One flow run."""
         return dict(self.ask(f"flow_runs/{identity}"))
 
-    def ended(self, identity: str, seconds: float = 240.0) -> dict[str, Any]:
+    def ended(self, identity: str, seconds: float = 480.0) -> dict[str, Any]:
         """A run once it has ended."""
 
         def look() -> dict[str, Any] | None:

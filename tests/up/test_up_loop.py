@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from flows.server import answers
 from tasks.core.home import Home, open_home
 from tasks.stores import registry, triggers
 from tasks.stores.triggers import Trigger
-from tests.up.serving import Up, alive, descendants, start_up, wait_for, write_recipe
+from tests.up.serving import ENVIRONMENT, Up, alive, descendants, start_up, wait_for, write_recipe
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 HOOK = "import sys, pathlib; pathlib.Path('alerts.txt').open('a').write(sys.stdin.read() + chr(10))"
 SECTIONS: dict[str, Any] = {
@@ -119,6 +120,29 @@ def test_what_is_killed_is_started_again_at_the_same_address(up: Up):
     assert "is started again" in up.told.read_text()
 
 
+def test_recipes_that_come_change_break_and_go_are_followed(up: Up, folder: Path):
+    write_recipe(folder / "data" / "pears", "pears", schedule={"monitor": "0 5 * * *"})
+    wait_for(lambda: crons(up).get("monitor/pears") == ["0 5 * * *"], 60, "the new recipe's deployments")
+    assert "pears is served now" in wait_for(lambda: up.told.read_text(), 10)
+    write_recipe(folder / "data" / "pears", "pears", schedule={"retrain": "0 6 * * *"})
+    wait_for(lambda: crons(up).get("retrain/pears") == ["0 6 * * *"], 60, "the changed schedule")
+    assert crons(up)["monitor/pears"] == []
+    # Prefect takes fewer cron lines than the recipe: the others are served all the same.
+    write_recipe(folder / "data" / "pears", "pears", schedule={"retrain": "0 6 LW * *"})
+    wait_for(lambda: "0 6 LW * *" in up.told.read_text(), 60, "a word about the cron line")
+    assert up.child("flows.runner") == up.runner
+    (folder / "data" / "pears" / "recipe.yaml").unlink()
+    wait_for(lambda: crons(up)["retrain/pears"] == [], 60, "the end of its schedule")
+    assert crons(up)["retrain/wines"] == ["0 0 1 1 *"]
+
+
+def crons(up: Up) -> dict[str, list[str]]:
+    return {
+        name: [item["schedule"]["cron"] for item in found["schedules"]]
+        for name, found in up.prefect.deployments.items()
+    }
+
+
 def test_a_flow_run_that_is_killed_goes_on_and_somebody_is_told(up: Up, folder: Path):
     file = folder / "data" / "wines" / "recipe.yaml"
     write_recipe(file.parent, "wines", **SECTIONS, training=LONG)
@@ -151,19 +175,50 @@ def test_after_a_kill_of_everything_nobody_is_left_and_the_next_up_goes_on(
     ended = again.prefect.ended(identity)
     assert ended["state_type"] == "COMPLETED", ended["state"]
     assert [trigger.id for trigger in triggers.every(home, "wines") if trigger.open] == []
-    left = again.prefect.ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}})
-    assert left == []
+    assert running(again) == []
     everybody = descendants(again.process.pid)
     code, _, seconds = again.end(signal.SIGTERM)
     assert (code, seconds < 15) == (0, True), again.told.read_text()
     wait_for(lambda: not any(map(alive, everybody)), 5, "the end of every child")
 
 
+def test_a_run_at_a_desk_that_falls_silent_has_crashed_and_one_that_does_not_start_is_overdue(
+    kept: list[Up], folder: Path, home: Home
+):
+    sections = {**SECTIONS, "alerts": [{**SECTIONS["alerts"][0], "on": ["overdue"]}]}
+    file = write_recipe(folder / "data" / "wines", "wines", **sections)
+    again = start_up(folder, home.root)
+    kept.append(again)
+    (file.parent / "alerts.txt").unlink(missing_ok=True)
+    words = ["run", str(file), "training.epochs=20002", "training.early_stopping=null"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "--home", str(home.root), *words], cwd=folder, env=ENVIRONMENT
+    )
+    wait_for(lambda: training(again), 240, "the training")
+    process.kill()
+    process.wait()
+    runner = again.child("flows.runner")
+    os.kill(runner, signal.SIGSTOP)
+    late = again.prefect.start("monitor/wines")
+    wait_for(lambda: not running(again), 240, "the end of the silent run")
+    found = again.prefect.ask("flow_runs/filter", {"flow_runs": {"name": {"any_": ["wines"]}}})
+    newest = max(found, key=lambda run: run["start_time"] or "")
+    assert (newest["state_name"], newest["deployment_id"]) == ("Crashed", None)
+    wait_for(lambda: again.prefect.run(late)["state_name"] == "Late", 240, "the delay")
+    os.kill(runner, signal.SIGCONT)
+    (alert,) = wait_for(lambda: alerts(folder), 240, "the alert")
+    assert alert["event"] == "overdue"
+    assert again.prefect.ended(late)["state_type"] == "COMPLETED"
+
+
+def running(up: Up) -> list[dict[str, Any]]:
+    return list(up.prefect.ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}))
+
+
 def training(up: Up) -> bool:
     """Whether a training reports its progress."""
     found = up.prefect.ask("artifacts/filter", {"artifacts": {"key": {"any_": ["wines-train-progress"]}}})
-    running = up.prefect.ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}})
-    return bool({artifact["flow_run_id"] for artifact in found} & {run["id"] for run in running})
+    return bool({artifact["flow_run_id"] for artifact in found} & {run["id"] for run in running(up)})
 
 
 def cmdline(pid: int) -> bytes:
