@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.metadata
 import json
 import threading
@@ -124,3 +125,19 @@ def test_a_prefect_server_that_answers_is_shown():
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_the_server_of_up_is_the_one_it_prints_and_looks_at(tmp_path: Path, capfd, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    home = open_home(str(tmp_path / "home"))
+    about = {"prefect_api_url": "http://127.0.0.1:9/api", "mlflow_url": "http://127.0.0.1:9", "pid": 1}
+    (home.root / "up.json").write_text(json.dumps(about))
+    with (home.root / "up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main(["doctor", "--home", str(home.root), "--json"]) == 4
+        answer = json.loads(capfd.readouterr().out)
+        assert answer["prefect_api_url"] == "http://127.0.0.1:9/api"
+        assert [check["name"] for check in answer["checks"] if not check["ok"]] == ["prefect"]
+    # What an `up` that is gone had written counts for nothing.
+    assert main(["doctor", "--home", str(home.root), "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["prefect_api_url"] is None

@@ -210,6 +210,15 @@ def test_a_run_at_a_desk_that_falls_silent_has_crashed_and_one_that_does_not_sta
     assert alert["event"] == "overdue"
     assert again.prefect.ended(late)["state_type"] == "COMPLETED"
 
+    # In the middle of a training, Ctrl-C ends everything as well.
+    write_recipe(file.parent, "wines", **sections, training={**LONG, "epochs": 20_003})
+    again.prefect.start("retrain/wines", reason="a last one")
+    wait_for(lambda: training(again), 240, "the training")
+    everybody = descendants(again.process.pid)
+    code, _, seconds = again.end(signal.SIGINT)
+    assert (code, seconds < 15) == (0, True), again.told.read_text()
+    wait_for(lambda: not any(map(alive, everybody)), 5, "the end of every child")
+
 
 def running(up: Up) -> list[dict[str, Any]]:
     return list(up.prefect.ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}))
