@@ -84,7 +84,7 @@ def write(
 
 def _html(old: pd.DataFrame, new: pd.DataFrame, shown: Mapping[str, Kind]) -> str:
     # Read when Evidently is imported: nothing about these rows, or that they were looked at, leaves the machine.
-    os.environ["DO_NOT_TRACK"] = "1"
+    os.environ["DO_NOT_TRACK"] = "true"  # the one value that MLflow, in the same process, takes as well
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from evidently import DataDefinition, Dataset, Report
