@@ -3,8 +3,8 @@
 `specs` is pure. It is rendered in two ways: to a live server (`flows/registration.py`: `up` and `deploy`) and to
 the text of a prefect.yaml (`prefect_yaml`). A test holds both against each other on a real server.
 
-No deployment has a cool-down or a concurrency limit: Prefect would drop what comes meanwhile, or start it late
-and out of order. Every start is a short flow; policy, lease and ledger judge it (docs: CONTRACT "Triggers").
+No retraining has a cool-down or a concurrency limit: Prefect would drop what comes meanwhile, or start it late
+and out of order. Every start is a short flow; policy, lease and ledger judge it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ WORKING_FLOWS = ("monitor", "retrain")
 """Flows that begin where they stopped when they are started again: a crash starts them once more."""
 WATCHED_FLOWS = (*WORKING_FLOWS, "approve", "roll-back")
 """Flows whose crash or delay is alerted; the flow that alerts is not among them, or it would call itself."""
+DELAY_SECONDS = 600
+"""One alert in so many seconds about runs that are overdue: after a weekend switched off, many are at once."""
 SILENT_SECONDS = 90
 """A run that has said nothing for so long counts as crashed; three heartbeats of those set below."""
 JOB_VARIABLES = {"env": {name: QUIET[name] for name in ("PREFECT_FLOWS_HEARTBEAT_FREQUENCY",)}}
@@ -85,7 +87,7 @@ def specs_of(recipe: Recipe, file: str, home: str) -> tuple[Spec, ...]:
         spec("retrain", "retrain", RETRAIN, cron=times.retrain, timezone=zone, triggers=(_on_drift(name),)),
         spec("approve", "approve", APPROVE),
         spec("roll-back", "roll_back", ROLL_BACK),
-        spec("alert", "alert", ALERT, triggers=(_on_crash_or_delay(name),)),
+        spec("alert", "alert", ALERT, triggers=(_alert(name, "Crashed", 0), _alert(name, "Late", DELAY_SECONDS))),
     )
 
 
@@ -110,17 +112,18 @@ def _on_drift(name: str) -> dict[str, Any]:
     }
 
 
-def _on_crash_or_delay(name: str) -> dict[str, Any]:
+def _alert(name: str, state: str, pause: int) -> dict[str, Any]:
+    """An alert when a run gets into a state; the next one after so many seconds."""
     return {
         "type": "event",
-        "name": f"alert about {name}",
+        "name": f"alert about {name}: {state.lower()}",
         "posture": "Reactive",
-        "expect": ["prefect.flow-run.Crashed", "prefect.flow-run.Late"],
+        "expect": [f"prefect.flow-run.{state}"],
         "match": {"prefect.resource.id": "prefect.flow-run.*"},
         # Each has to be found among what the run is related to.
         "match_related": [related_tag(name), related_flow(WATCHED_FLOWS)],
         "threshold": 1,
-        "within": 0,
+        "within": pause,
         "parameters": {
             "happened": "{{ event.event }}",
             "run": "{{ event.resource['prefect.resource.id'] }}",

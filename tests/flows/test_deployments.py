@@ -61,10 +61,19 @@ def test_drift_starts_a_retraining_at_once_and_every_time(home: Home, tmp_path: 
 
 
 def test_the_flow_that_alerts_is_not_alerted_about(home: Home, tmp_path: Path):
-    (trigger,) = specs(recipe(tmp_path / "claims"), home)[4].triggers
-    (flows,) = [item["prefect.resource.name"] for item in trigger["match_related"] if "prefect.resource.name" in item]
-    assert "alert" not in flows
-    assert {"monitor", "retrain"} <= set(flows)
+    triggers = specs(recipe(tmp_path / "claims"), home)[4].triggers
+    assert [trigger["expect"] for trigger in triggers] == [["prefect.flow-run.Crashed"], ["prefect.flow-run.Late"]]
+    for trigger in triggers:
+        related = trigger["match_related"]
+        (flows,) = [item["prefect.resource.name"] for item in related if "prefect.resource.name" in item]
+        assert "alert" not in flows
+        assert {"monitor", "retrain"} <= set(flows)
+
+
+def test_every_crash_is_told_and_of_many_delays_one(home: Home, tmp_path: Path):
+    crash, delay = specs(recipe(tmp_path / "claims"), home)[4].triggers
+    assert crash["within"] == 0
+    assert delay["within"] > 0
 
 
 def test_every_entrypoint_is_a_flow_of_that_name_that_takes_these_parameters(home: Home, tmp_path: Path):
