@@ -123,7 +123,7 @@ def test_what_is_killed_is_started_again_at_the_same_address(up: Up):
 def test_recipes_that_come_change_break_and_go_are_followed(up: Up, folder: Path):
     write_recipe(folder / "data" / "pears", "pears", schedule={"monitor": "0 5 * * *"})
     wait_for(lambda: crons(up).get("monitor/pears") == ["0 5 * * *"], 60, "the new recipe's deployments")
-    assert "pears is served now" in wait_for(lambda: up.told.read_text(), 10)
+    wait_for(lambda: "pears is served now" in up.told.read_text(), 20, "a word about the new recipe")
     write_recipe(folder / "data" / "pears", "pears", schedule={"retrain": "0 6 * * *"})
     wait_for(lambda: crons(up).get("retrain/pears") == ["0 6 * * *"], 60, "the changed schedule")
     assert crons(up)["monitor/pears"] == []
