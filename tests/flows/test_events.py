@@ -6,7 +6,6 @@ import fcntl
 import json
 import socket
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from flows.server import known_url
 from tasks.core.home import Home
 from tasks.stores import triggers
 from tasks.stores.ledger import Ledger
+from tests.up.serving import Prefect
 
 
 def drifted(home: Home) -> triggers.Trigger:
@@ -27,11 +27,7 @@ def drifted(home: Home) -> triggers.Trigger:
 
 def events(url: str, home: Home) -> list[dict[str, Any]]:
     question = {"filter": {"event": {"name": [DRIFT_DETECTED]}}, "limit": 50}
-    request = urllib.request.Request(
-        f"{url}/events/filter", json.dumps(question).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as response:
-        found = json.loads(response.read())["events"]
+    found = Prefect(url).ask("events/filter", question)["events"]
     return [event for event in found if event["payload"]["home"] == str(home.root)]
 
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import pytest
 from flows import orphans
 from flows.server import PrefectApi
 from tasks.core.home import Home, open_home
+from tests.up.serving import Prefect
 
 MARKED = "Prefect shows it as crashed now"
 
@@ -34,10 +34,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def ask(url: str, path: str, body: Any = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{url}/{path}", data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.loads(answer.read())
+    return Prefect(url).ask(path, body)
 
 
 def flow_run(url: str, state: str) -> str:
