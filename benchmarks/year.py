@@ -99,9 +99,7 @@ class Year:
         """The figures as one JSON object."""
         months, asked = self.months, [item for month in self.months for item in month.asked]
         rows = sum(month.rows for month in months)
-        total = {
-            key: sum(month.rows * getattr(month, key) ** 2 for month in months) for key in ("rmse", "never_rmse")
-        }
+        total = {key: sum(month.rows * getattr(month, key) ** 2 for month in months) for key in ("rmse", "never_rmse")}
         return {
             "benchmark": "year",
             "months": [asdict(month) for month in months],

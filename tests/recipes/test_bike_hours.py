@@ -1,4 +1,4 @@
-"""The recipe bike_hours: it reads the file a person names, splits it by day and sees no column that gives the answer."""
+"""The recipe bike_hours: it reads the file a person names, splits it by day and sees no part of the target."""
 
 from __future__ import annotations
 
