@@ -2,9 +2,10 @@
 
     python retrain_driver.py RECIPE_FOLDER WORK_FOLDER [--part K/N] [--again same|new]
 
-As `kill_driver.py`, whose machinery it uses; but a site is also the step of this project's retraining or
-promotion it belongs to, as all lines of the ledger are written by one statement. The killed call answers the trigger
-`main`, while a trigger `other` waits; the call after it answers the same one, or a new one called `again`.
+As `kill_driver.py`, whose machinery it uses, but only at the ledger and at the alias, as that one kills the run
+itself everywhere. All lines of the ledger are written by one statement, so a site is also the step it is written
+by. The killed call answers the trigger `main`, while a trigger `other` waits; the call after it answers the same
+one, or a new one called `again`.
 """
 
 from __future__ import annotations
@@ -27,21 +28,32 @@ from tasks.stores.ledger import Ledger
 
 NAME = "killed"
 STEPS = ("flows/retraining.py", "tasks/release/promotion.py", "tasks/release/decide.py")
+KEPT = ("tasks/stores/transaction.py", "tasks/stores/runs.py:set_alias")
 ENDS = ("ran", "coalesced", "refused")
 innermost = kill_driver._line
 read_plain = kill_driver.read_state
+every_point = kill_driver.kill_points
 
 
 def line() -> str:
-    """Where an effect comes from: its own line, and the step of the retraining or promotion that led to it."""
+    """Where an effect comes from: its own line, and for ledger and alias the step that led to it."""
     site = innermost()
     frame: Any = sys._getframe(1)
-    while site and frame is not None:
+    while site.startswith(KEPT) and frame is not None:
         if frame.f_code.co_filename.endswith(STEPS):
             name = Path(frame.f_code.co_filename).stem
-            return f"{site} of {name}:{frame.f_code.co_name}:{frame.f_lineno}"
+            return f"{site} for {name}:{frame.f_code.co_name}:{frame.f_lineno}"
         frame = frame.f_back
     return site
+
+
+def commits(sites: list[str]) -> dict[int, str]:
+    """Of all kill points, those before and after a commit to the ledger or of the alias."""
+    return {
+        number: what
+        for number, what in every_point(sites).items()
+        if " for " in what and what.lower().endswith(" commit")
+    }
 
 
 def run(recipe: Path, home: Path, kill_before: int | None, report: Path, again: str = "main") -> None:
@@ -78,11 +90,12 @@ if __name__ == "__main__":
     parser.add_argument("work", type=Path)
     parser.add_argument("--part", default="0/1")
     parser.add_argument("--again", choices=("same", "new"), default="same")
-    parser.add_argument("--only", default=" of ")
+    parser.add_argument("--only", default="")
     parser.add_argument("--limit", type=int)
     options = parser.parse_args()
     wanted = {"same": "main", "new": "again"}[options.again]
     kill_driver._line = line
     kill_driver.read_state = read_state
+    kill_driver.kill_points = commits
     kill_driver.run = lambda *arguments: run(*arguments, again=wanted)
     kill_driver.main(options.recipe, options.work, options.part, options.only, options.limit)

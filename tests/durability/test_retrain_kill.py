@@ -61,7 +61,7 @@ def test_a_kill_at_any_step_of_a_retraining_is_made_good(
 ) -> None:
     """Whether the killed flow is started again, or another reason to retrain comes along."""
     whole, kills = drive(small_recipe, tmp_path, "--part", f"{part}/{PARTS}", "--again", again)
-    assert whole["points"] > 20 and len(kills) >= whole["points"] // PARTS
+    assert whole["points"] >= 12 and len(kills) >= whole["points"] // PARTS
     assert_made_good(whole, kills)
 
 
