@@ -103,7 +103,7 @@ def _compared(order: Order, lines: list[Entry], late: Trigger | None, step: Step
     window = step("window", lambda: _window(order, reference, lines))
     if window.empty:
         return Monitored(order, None, monitored.NOTHING, trigger=late)
-    tell(f"{order.name}: looking at {len(window.rows)} rows, {len(window.labelled)} of them with a label")
+    tell(f"{order.name}: looking at {len(window.rows):,} rows, {len(window.labelled):,} with a label it has not seen")
     earlier = record.detections(lines, window.fingerprint, order.champion, window.origin)
     verdict = step("judge", lambda: judge(order.loaded.recipe, order.home, reference, window, earlier))
     if not verdict.judged:

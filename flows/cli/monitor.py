@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from flows.monitored import Monitored
 
 DRIFTED = 3
+MOST_COLUMNS = 20
+"""Columns that are listed."""
 
 
 @click.command()
@@ -63,6 +65,8 @@ def _looked_at(found: Monitored, payload: dict[str, Any]) -> list[str]:
     origins = {"data": "of the file", "source": "new in the source", "journal": "predictions of the journal"}
     span = f", {window['from']} to {window['to']}" if window["from"] else ""
     lines = [f"  looked at  {window['rows']:,} rows {origins[window['origin']]}{span}"]
+    if window["labelled"]:
+        lines.append(f"             {window['labelled']:,} rows with a label that the champion was not trained on")
     lines.append(f"  against    the rows that version {payload['champion']}, the champion, was made from")
     if found.repeated and found.line is not None:
         lines.append(f"  noted      {found.line.time[:16].replace('T', ' ')} UTC, when these rows were looked at first")
@@ -73,13 +77,15 @@ def _columns(drift: dict[str, Any]) -> list[str]:
     """Columns that moved, the furthest first; the others are only counted."""
     ordered = sorted(drift["columns"], key=lambda column: -(column["effect"] or 0))
     moved = [column for column in ordered if column["drifted"]]
-    shown = moved or ordered[:3]
+    shown = moved[:MOST_COLUMNS] or ordered[:3]
     if not shown:
         return []
     heading = ("column", "moved by", "usual", "")
     rows = [(column["name"], *_measured(column)) for column in shown]
     lines = ["", *(f"  {line}" for line in table(heading, rows).splitlines())]
-    rest = len(ordered) - len(shown)
+    if len(moved) > len(shown):
+        lines.append(f"  {len(moved) - len(shown)} more drifted; the report has them all")
+    rest = len(ordered) - max(len(moved), len(shown))
     if rest:
         lines.append(f"  {rest} other {'columns' if rest > 1 else 'column'} moved less than that")
     return [*lines, "  (0: as before; 1: nothing in common with before)"]
