@@ -187,6 +187,9 @@ def test_a_run_at_a_desk_that_falls_silent_has_crashed_and_one_that_does_not_sta
 ):
     sections = {**SECTIONS, "alerts": [{**SECTIONS["alerts"][0], "on": ["overdue"]}]}
     file = write_recipe(folder / "data" / "wines", "wines", **sections)
+    for one in kept:
+        if one.process.poll() is None:
+            one.end()
     again = start_up(folder, home.root)
     kept.append(again)
     (file.parent / "alerts.txt").unlink(missing_ok=True)
