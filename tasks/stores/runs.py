@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.errors import RequestError
+from tasks.core.hashing import json_sha256
 from tasks.core.home import Home
 from tasks.stores import registry
 from tasks.stores.models import load, local_files, log_model, register
@@ -160,8 +161,18 @@ def run_info(home: Home, run_id: str) -> dict[str, Any]:
 
 
 def parameter_texts(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Nested parameters as `start_run` stores them: dotted names and texts."""
-    return {_name(name): str(value) for name, value in _flat(parameters).items()}
+    """Nested parameters as `start_run` stores them: dotted names and texts.
+
+    The arguments of a custom part are named by their hash: they may be secret, and may be long.
+    """
+    return {_name(name): str(value) for name, value in _flat(_without_arguments(parameters)).items()}
+
+
+def _without_arguments(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    hidden = {"args": json_sha256(value["args"])} if value.get("kind") == "custom" and value.get("args") else {}
+    return {key: _without_arguments(item) for key, item in value.items()} | hidden
 
 
 def set_alias(home: Home, name: str, version: str, alias: str = CHAMPION) -> None:

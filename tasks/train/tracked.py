@@ -7,7 +7,6 @@ from typing import Any
 
 from tasks.core.context import Context
 from tasks.core.contracts import Trained
-from tasks.core.hashing import json_sha256
 from tasks.core.recipe import Recipe
 from tasks.stores import runs
 from tasks.train import callbacks, checkpoints, networks
@@ -47,17 +46,14 @@ def train_tracked(job: Job, context: Context, start: str) -> Trained:
 
 
 def parameters(recipe: Recipe) -> dict[str, Any]:
-    """What the run in the tracking store says it was made with: settings, never a value of a row.
-
-    The arguments of a custom architecture are named by their hash: they may be secret, and may be long.
-    """
-    model = recipe.model.model_dump(mode="json")
-    if model.get("args"):
-        model["args"] = json_sha256(model["args"])
+    """What the run in the tracking store says it was made with: settings, never a value of a row."""
     return {
         "problem": recipe.problem,
-        "model": model,
+        "model": recipe.model.model_dump(mode="json"),
         "training": recipe.training.model_dump(mode="json"),
+        # What decides whether it starts from the champion's weights; `explain --verify` compares all that is declared.
+        "data": recipe.data.model_dump(mode="json", include={"target", "id", "time", "split"}),
+        "retraining": {"start_from": recipe.retraining.start_from},
     }
 
 
