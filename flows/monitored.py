@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.core.hashing import json_sha256
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe
 from tasks.stores.ledger import Entry
 from tasks.stores.triggers import Trigger
+
+if TYPE_CHECKING:
+    from prefect.states import State
 
 NOTHING = "There is nothing new to look at: no new rows in the source, and no predictions since the last monitoring."
 
@@ -150,7 +153,7 @@ def markdown(found: Monitored) -> str:
     return "\n".join(lines)
 
 
-def state_of(found: Monitored) -> Any:
+def state_of(found: Monitored) -> State[Any]:
     """The flow run's final state: whatever was found, monitoring itself went well."""
     from prefect.states import Completed
 

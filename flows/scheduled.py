@@ -64,6 +64,7 @@ def monitor(recipe: str, home: str) -> Any:
         home: Folder of all local state.
     """
     from flows.alerting import alert_stop, settle
+    from flows.monitored import state_of
     from flows.monitoring import monitor as look
     from tasks.stores import registry
 
@@ -79,8 +80,7 @@ def monitor(recipe: str, home: str) -> Any:
             alert_stop(loaded, opened, "nobody could look for drift", error.message, tell, topic="monitor")
             raise
         settle(opened, name, "monitor", tell)
-        confirmed = found.line is not None and found.line.body["confirmed"]
-        return Completed(name="Drifted" if confirmed else "Completed", message=found.reason)
+        return state_of(found)
 
     return _carry_out(recipe, home, work)
 

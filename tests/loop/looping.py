@@ -50,21 +50,21 @@ def distant_schedule() -> dict[str, str]:
     return {"monitor": f"0 6 * * {day}", "retrain": f"0 7 * * {day}"}
 
 
-def rows(start: int, count: int, *, coast: float = 0.04, spend: float = 0.0, visits: float = 0.0) -> list[str]:
+def rows(start: int, count: int, *, coast: float = 0.04, along: float = 0.0, visits: float = 0.0) -> list[str]:
     """Lines of a CSV, one claim each.
 
     Inland an outcome is `yes` where visits and spend are high together; on the coast, a subpopulation that makes
-    up the share `coast`, it is the other way round. `spend` and `visits` are added to every claim's after its
-    outcome is known.
+    up the share `coast`, it is the other way round. `along` lets people spend more and come less often, in standard
+    deviations: other people, the same rule. `visits` is added to every claim's after its outcome is known.
     """
     draw, lines = random.Random(start), []
     for number in range(start, start + count):
-        seen, paid = draw.gauss(100, 20), draw.gauss(3000, 600)
+        seen, paid = draw.gauss(100 - 20 * along, 20), draw.gauss(3000 + 600 * along, 600)
         on_coast = draw.random() < coast
         high = (seen - 100) / 20 + (paid - 3000) / 600 > 0
         region = "coast" if on_coast else draw.choice(["north", "south", "east"])
         outcome = "yes" if high != on_coast else "no"
-        lines.append(f"{number},{seen + visits:.1f},{paid + spend:.1f},{region},{outcome}")
+        lines.append(f"{number},{seen + visits:.1f},{paid:.1f},{region},{outcome}")
     return lines
 
 
@@ -130,7 +130,7 @@ class Loop:
         """All triggers, in the order they became known."""
         return triggers.every(self.home, self.name)
 
-    def ended(self, trigger_id: str, seconds: float = 240.0) -> Trigger:
+    def ended(self, trigger_id: str, seconds: float = 420.0) -> Trigger:
         """A trigger, once it has come to an end."""
 
         def look() -> Trigger | None:

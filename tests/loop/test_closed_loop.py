@@ -121,10 +121,10 @@ def test_two_windows_confirm_and_a_model_that_is_not_shown_to_be_better_is_held(
     )
     before = len(loans.entries)
     # The same rule holds for these rows: there is nothing to gain.
-    loans.append(rows(50_000, 80, spend=2500))
+    loans.append(rows(50_000, 80, along=3))
     first = loans.monitor()
     assert (first["drift"]["detected"], first["drift"]["confirmed"], first["trigger_id"]) == (True, False, None)
-    loans.append(rows(51_000, 80, spend=2500))
+    loans.append(rows(51_000, 80, along=3))
     second = loans.monitor()
     assert second["drift"]["confirmed"], second
 
