@@ -5,8 +5,8 @@ first predicted by the champion of that day and by the first one, which stands f
 `monitor` looks at them, the trigger it may leave is answered by `retrain`, and the monthly schedule asks too. Policy,
 gates, promotion rule, registry and ledger are those of the recipe `data/bike_hours`, in a home of its own.
 
-False alarms are counted beside it: windows of four weeks drawn from a champion's own history, judged against
-the weeks that were not drawn.
+False alarms are counted beside it: four weeks of a champion's own history, drawn at random or in a row, are judged
+against its other weeks.
 
     EVERGREEN_BIKES=hour.csv python benchmarks/year.py [--quick] [--json] [--write] [--data hour.csv]
 """
@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.year_figure import publish, table  # noqa: E402
+from benchmarks.year_still import StillWindows, false_alarms  # noqa: E402
 from tasks.core import clock  # noqa: E402
 from tasks.core.errors import EvergreenError  # noqa: E402
 from tasks.core.home import Home, open_home  # noqa: E402
@@ -43,7 +44,6 @@ MONTHLY = ["schedule.monitor='0 3 1 * *'", "schedule.retrain='0 4 1 * *'"]
 """The recipe looks every week; here a window is a month."""
 QUICK = ["training.epochs=3", "training.early_stopping=null", "gates.thresholds={}"]
 BEGIN = datetime(2012, 1, 1, 3, tzinfo=UTC)
-DRAWN_WEEKS = 4
 Tell = Callable[[str], None]
 
 
@@ -90,8 +90,8 @@ class Year:
     months: tuple[Month, ...]
     first_seconds: float
     """The run that made the first champion."""
-    still_windows: int
-    false_alarms: int
+    still: dict[str, StillWindows]
+    """Windows of `drawn` and of `contiguous` weeks."""
     seconds: float
 
     @property
@@ -111,8 +111,7 @@ class Year:
             "refused": sum(item.became == "refused" for item in asked),
             "windows_flagged": sum(month.detected for month in months),
             "drifts_confirmed": sum(month.confirmed for month in months),
-            "still_windows": self.still_windows,
-            "false_alarms": self.false_alarms,
+            "still": {kind: asdict(found) for kind, found in self.still.items()},
             "first_seconds": self.first_seconds,
             "seconds": self.seconds,
             "load": round(os.getloadavg()[0], 1),
@@ -160,9 +159,8 @@ def simulate(whole: Path, folder: Path, months: int, still: int, overrides: Sequ
             source.until(end)
             found.append(_month(loaded, home, source.between(start, end), start, end))
             tell(table([asdict(found[-1])]).splitlines()[-1])
-        flagged = [_flagged(loaded, home, version, still) for version in _champions(found)]
-    seconds = time.perf_counter() - started
-    return Year(tuple(found), first_seconds, len(flagged) * still, sum(flagged), round(seconds, 1))
+        alarms = false_alarms(loaded, home, _champions(found), still)
+    return Year(tuple(found), first_seconds, alarms, round(time.perf_counter() - started, 1))
 
 
 def _first_champion(loaded: LoadedRecipe, home: Home, tell: Tell) -> float:
@@ -219,35 +217,6 @@ def _rmse(loaded: LoadedRecipe, home: Home, version: str, rows: pd.DataFrame) ->
 
     answers = verified(home, loaded.recipe.name, version).scorer(home).predict(None, rows)["prediction"]
     return float(((answers.to_numpy() - rows[loaded.recipe.data.target].to_numpy()) ** 2).mean() ** 0.5)
-
-
-def _flagged(loaded: LoadedRecipe, home: Home, version: str, windows: int) -> int:
-    """How many windows of `DRAWN_WEEKS` weeks of this champion's own history are flagged, beside the other weeks."""
-    import numpy as np
-
-    from tasks.monitor import drift
-    from tasks.monitor.reference import moments, open_reference
-
-    reference = open_reference(home, loaded.recipe.name, version)
-    history, answers = reference.history, reference.history_answers()
-    said = reference.predict(history, "the history")["prediction"]
-    day = moments(history[loaded.recipe.data.time or ""])
-    week = ((day - day.min()).dt.days // 7).to_numpy()
-    random, found = np.random.default_rng(int(version)), 0
-    yearly = drift.windows_per_year(loaded.recipe.schedule.monitor)
-    for _ in range(windows):
-        drawn = np.isin(week, random.choice(np.unique(week), DRAWN_WEEKS, replace=False))
-        verdict = drift.judge(
-            history[~drawn].reset_index(drop=True),
-            history[drawn].reset_index(drop=True),
-            reference.features,
-            loaded.recipe.monitoring,
-            yearly,
-            history_predictions=None if answers is None else answers[~drawn].reset_index(drop=True),
-            window_predictions=said[drawn].reset_index(drop=True),
-        )
-        found += verdict.detected
-    return found
 
 
 def _champions(months: Sequence[Month]) -> list[str]:

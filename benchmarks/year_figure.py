@@ -100,7 +100,6 @@ def table(months: Sequence[dict[str, Any]], answer: dict[str, Any] | None = None
 def summary(answer: dict[str, Any]) -> list[str]:
     """The sums as a Markdown list."""
     gain = 100 * (1 - answer["rmse"] / answer["never_rmse"])
-    rate = answer["false_alarms"] / max(answer["still_windows"], 1)
     return [
         f"- RMSE over all {answer['rows']:,} rows: **{answer['rmse']:.1f}** with retraining, "
         f"**{answer['never_rmse']:.1f}** without ({gain:.0f} % less).",
@@ -108,11 +107,15 @@ def summary(answer: dict[str, Any]) -> list[str]:
         f"{answer['refused']}.",
         f"- Months flagged as drifted: {answer['windows_flagged']} of {len(answer['months'])}; confirmed: "
         f"{answer['drifts_confirmed']}.",
-        f"- False alarms: {answer['false_alarms']} of {answer['still_windows']} windows without drift "
-        f"({100 * rate:.1f} %).",
+        f"- False alarms: {_share(answer['still']['drawn'])} windows of drawn weeks were flagged, "
+        f"{_share(answer['still']['contiguous'])} windows of weeks in a row.",
         f"- {answer['seconds']:.0f} s in all, {answer['first_seconds']:.0f} s of them for the first champion; load "
         f"{answer['load']} at the end.",
     ]
+
+
+def _share(still: dict[str, int]) -> str:
+    return f"{still['flagged']} of {still['windows']} ({100 * still['flagged'] / max(still['windows'], 1):.1f} %)"
 
 
 def publish(answer: dict[str, Any], docs: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.year import QUICK, Asked, Month, Source, Year, _months, main, simulate
 from benchmarks.year_figure import figure, publish, summary, table
+from benchmarks.year_still import StillWindows
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -34,7 +35,8 @@ def year() -> Year:
             3, 5.0, 9.0, Asked("drift", "ran", "", "held", 60), Asked("schedule", "refused", "", "", 0), confirmed=True
         ),
     )
-    return Year(months, first_seconds=50, still_windows=40, false_alarms=1, seconds=500)
+    still = {"drawn": StillWindows(40, 1), "contiguous": StillWindows(40, 6)}
+    return Year(months, first_seconds=50, still=still, seconds=500)
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def test_the_sums_weigh_months_by_their_rows_and_count_what_was_asked(year: Year
     counts = ("retrains", "promotions", "refused", "windows_flagged", "drifts_confirmed")
     assert [answer[key] for key in counts] == [2, 1, 2, 1, 1]
     text = "\n".join(summary(answer))
-    assert "500 rows" in text and "1 of 40 windows" in text and "(2.5 %)" in text
+    assert "500 rows" in text and "1 of 40 (2.5 %) windows of drawn" in text and "6 of 40 (15.0 %)" in text
     assert json.loads(json.dumps(answer))["months"][2]["asked"][0]["cause"] == "drift"
 
 
@@ -121,6 +123,7 @@ def test_one_month_through_the_real_flows_leaves_a_ledger_of_that_month(shared_d
     (january,) = found.months
     assert (january.month, january.rows, january.champion) == ("2012-01", 741, "1")
     assert january.rmse == january.never_rmse > 0  # the first champion is the only one yet
+    assert {kind: still.windows for kind, still in found.still.items()} == {"drawn": 1, "contiguous": 1}
     assert [(item.cause, item.became) for item in january.asked][-1][0] == "schedule"
     assert any(item.became == "ran" for item in january.asked)
     entries = Ledger(open_home(str(tmp_path / "home")).ledger).entries("bike_hours")
