@@ -55,9 +55,13 @@ def test_few_whole_numbers_get_one_bar_each():
     "values", [NONE, np.empty(0), np.full(4, 2.5), np.full(4, 1e300), np.array([-1e308, 1e308]), np.array([0.0])]
 )
 def test_histograms_and_boxes_survive_odd_columns(values: np.ndarray):
-    parsed(histogram(values, "x"))
-    parsed(boxes({"x": values, "y": np.arange(3.0)}, "value"))
-    parsed(scatter(values, values, "x", "y", diagonal=True))
+    drawn = (
+        histogram(values, "x"),
+        boxes({"x": values, "y": np.arange(3.0)}, "value"),
+        scatter(values, values, "x", "y", diagonal=True),
+    )
+    for svg in drawn:
+        assert parsed(svg).tag.endswith("svg") and "nan" not in svg and "inf" not in svg
 
 
 def test_a_box_names_median_and_quartiles_and_its_whiskers_end_at_the_fences():
@@ -100,8 +104,11 @@ def test_a_curve_is_broken_where_a_value_is_missing():
 
 
 def test_curves_survive_no_points_and_many_lines():
-    parsed(curves([Line("a", [], [])], "x", "y"))
-    parsed(curves([Line("long name " * 3, [1], [2])] * 12, "x", "y"))
+    for svg in (
+        curves([Line("a", [], [])], "x", "y"),
+        curves([Line("long name " * 3, [1], [2])] * 12, "x", "y"),
+    ):
+        assert parsed(svg).tag.endswith("svg") and "nan" not in svg
 
 
 def test_labels_are_escaped():
