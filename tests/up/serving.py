@@ -92,9 +92,11 @@ class Prefect:
         return {f"{flows[found['flow_id']]}/{found['name']}": found for found in self.ask("deployments/filter", {})}
 
     def clear(self) -> None:
-        """Remove every deployment, and what belongs to it."""
+        """Remove every deployment, and every automation: Prefect leaves those of a deployment behind."""
         for found in self.deployments.values():
             self.ask(f"deployments/{found['id']}", method="DELETE")
+        for found in self.automations:
+            self.ask(f"automations/{found['id']}", method="DELETE")
 
     @property
     def automations(self) -> list[dict[str, Any]]:
