@@ -79,8 +79,8 @@ class Prefect:
             try:
                 with urllib.request.urlopen(request, timeout=60) as answer:
                     return json.loads(answer.read() or b"null")
-            except urllib.error.HTTPError as error:
-                if error.code != 503 or pause is None:
+            except (urllib.error.HTTPError, TimeoutError) as error:
+                if (isinstance(error, urllib.error.HTTPError) and error.code != 503) or pause is None:
                     raise
                 time.sleep(pause)
         raise AssertionError("unreachable")
