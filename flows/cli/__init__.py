@@ -57,7 +57,7 @@ COMMANDS = {
     "promote": "Make a model version the champion by hand",
     "rollback": "Go back to an earlier champion",
     "data": "List, show, check out or pin dataset versions",
-    "deploy": "Register a recipe's schedules, triggers and forms with a Prefect server",
+    "deploy": "Register schedules, triggers and forms with Prefect",
     "up": "Serve schedules, triggers and web pages until Ctrl-C",
     "doctor": "Check the installation and say how to mend it",
     "schema": "Print the recipe's JSON Schema",

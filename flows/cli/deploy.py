@@ -1,4 +1,4 @@
-"""Register a recipe's schedules, triggers and forms with a Prefect server."""
+"""Register schedules, triggers and forms with Prefect."""
 
 from __future__ import annotations
 

@@ -52,7 +52,12 @@ def parameters(recipe: Recipe) -> dict[str, Any]:
         "model": recipe.model.model_dump(mode="json"),
         "training": recipe.training.model_dump(mode="json"),
         # What decides whether it starts from the champion's weights; `explain --verify` compares all that is declared.
-        "data": recipe.data.model_dump(mode="json", include={"target", "id", "time", "split"}),
+        "data": {
+            "target": recipe.data.target,
+            "id": recipe.data.id,
+            "time": recipe.data.time,
+            "split": recipe.data.split.model_dump(mode="json"),
+        },
         "retraining": {"start_from": recipe.retraining.start_from},
     }
 

@@ -114,7 +114,9 @@ def test_no_value_of_a_row_reaches_the_tracking_store(home, prepared, preflighte
     trained = train(context(home, "train", "training.epochs=5"), prepared, preflighted)
     run = runs.open_tracking(home).get_run(trained.run_id)
     assert set(run.data.metrics) == {"train_loss", "validation_loss", "epoch_accuracy", "learning_rate", "seconds"}
-    assert {name.partition(".")[0] for name in run.data.params} == {"problem", "model", "training"}
+    sections = {name.partition(".")[0] for name in run.data.params}
+    assert sections == {"problem", "model", "training", "data", "retraining"}
+    assert not [name for name in run.data.params if name.startswith(("data.reader", "data.features"))]
 
 
 def cuda() -> bool:
