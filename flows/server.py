@@ -43,7 +43,7 @@ QUIET = {
 }
 """Settings for every Prefect process we start: no telemetry, no adverts, no lost records, a lively heart."""
 
-START_SECONDS = 120.0
+START_SECONDS = 240.0
 """How long a server may take to come up: a fresh database on a loaded machine has been seen to need 40 s."""
 
 

@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,7 +22,8 @@ from typing import IO, Any
 
 from flows.family import Child, Family
 from flows.pages import healthy, start_mlflow
-from flows.server import QUIET, START_SECONDS, answers, free_port, spawn, start_server
+from flows.ports import Ports
+from flows.server import QUIET, START_SECONDS, answers, spawn, start_server
 from tasks.core.errors import RequestError, ServiceError
 from tasks.core.home import Home, write_atomically
 
@@ -79,8 +79,9 @@ def up(home: Home, folder: Path, *, port: int | None, ready: Ready, tell: Tell) 
     _check_alone()
     home.prefect.mkdir(parents=True, exist_ok=True)
     home.mlflow.mkdir(parents=True, exist_ok=True)
-    with _locked(home), _stopping() as stop:
-        addresses = Addresses(f"http://127.0.0.1:{_prefect_port(port)}/api", _mlflow_url(home))
+    with _locked(home), Ports() as ports, _stopping() as stop:
+        prefect_url = f"http://127.0.0.1:{_prefect_port(port, ports)}/api"
+        addresses = Addresses(prefect_url, _mlflow_url(home, ports))
         about = {"prefect_api_url": addresses.prefect_api_url, "mlflow_url": addresses.mlflow_url, "pid": os.getpid()}
         write_atomically(home.root / "up.json", json.dumps(about))
         try:
@@ -207,32 +208,21 @@ def _check_alone() -> None:
         )
 
 
-def _prefect_port(asked: int | None) -> int:
+def _prefect_port(asked: int | None, ports: Ports) -> int:
     if asked is None:
-        return PREFECT_PORT if _is_free(PREFECT_PORT) else free_port()
-    if not _is_free(asked):
+        return ports.take_near(PREFECT_PORT)
+    if not ports.take(asked):
         raise RequestError(
             f"--port: {asked} is taken by another program.", remedy="Name another one, or leave it out.", code="port"
         )
     return asked
 
 
-def _mlflow_url(home: Home) -> str:
+def _mlflow_url(home: Home, ports: Ports) -> str:
     """The server that is configured, else the address of ours."""
     if home.tracking_uri.startswith("http"):
         return home.tracking_uri
-    return f"http://127.0.0.1:{MLFLOW_PORT if _is_free(MLFLOW_PORT) else free_port()}"
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As servers bind: a port whose last connections are still fading away is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    return f"http://127.0.0.1:{ports.take_near(MLFLOW_PORT)}"
 
 
 @contextlib.contextmanager
