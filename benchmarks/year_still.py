@@ -1,4 +1,4 @@
-"""How often a window in which nothing happened is flagged as drifted, counted beside the year of `benchmarks/year.py`."""
+"""How often a window in which nothing happened is flagged as drifted: counted beside the year of `year.py`."""
 
 from __future__ import annotations
 
