@@ -50,10 +50,13 @@ def decision_text(outcome: Outcome) -> str:
     payload = outcome.payload
     version = payload["model"]["version"]
     lines = [f"# {payload['recipe']}: {outcome.status}", "", payload["reason"], ""]
+    if outcome.status == "waiting":
+        form = f"the form of the deployment `approve/{payload['recipe']}` does the same"
+        lines += [f"Where `evergreen up` or `deploy` serves this recipe, {form}.", ""]
     if payload["decision"]:
-        lines += ["| | |", "|---|---|"]
-        lines += [f"| **{label}** | {text} |" for label, text in _evidence(payload["decision"], version)]
-        lines.append("")
+        rows = [f"| **{label}** | {text} |" for label, text in _evidence(payload["decision"], version)]
+        # The first line is the head: an empty one would be drawn as an empty line.
+        lines += [rows[0], "|---|---|", *rows[1:], ""]
     lines += _metrics(payload["metrics"])
     return "\n".join([*lines, *_gates(payload["gates"])]).rstrip() + "\n"
 

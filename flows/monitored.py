@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.core.hashing import json_sha256
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe
+from tasks.report.numbers import show
 from tasks.stores.ledger import Entry
 from tasks.stores.triggers import Trigger
 
@@ -131,10 +133,23 @@ def publish(found: Monitored) -> None:
     )
     columns = found.payload["drift"]["columns"]
     if columns:
-        rows = [{**column, "effect": round(column["effect"], 4)} for column in columns]
         create_table_artifact(
-            rows, key=f"{slug}-drift", description="How far each column moved: 0 not at all, 1 wholly"
+            column_rows(columns), key=f"{slug}-drift", description="How far each column moved: 0 not at all, 1 wholly"
         )
+
+
+def column_rows(columns: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The table of columns as people read it: the farthest beyond its threshold first."""
+    ordered = sorted(columns, key=lambda column: (column["threshold"] or 0) - (column["effect"] or 0))
+    return [
+        {
+            "column": column["name"],
+            "moved by": show(column["effect"]),
+            "usual": f"up to {show(column['threshold'])}",
+            "verdict": "drifted" if column["drifted"] else "as before",
+        }
+        for column in ordered
+    ]
 
 
 def markdown(found: Monitored) -> str:
@@ -144,8 +159,8 @@ def markdown(found: Monitored) -> str:
     lines = [f"# {found.order.name}: {verdict_word(found)}", "", found.reason, ""]
     lines += [f"{window['rows']:,} rows ({window['labelled']:,} labelled) against version {found.order.champion}.", ""]
     performance = payload["performance"]
-    if performance:
-        lines += [f"**Live performance** {performance['reason']}", ""]
+    if performance and not found.worse:  # what is worse stands in the reason
+        lines += [f"Live performance: {performance['reason']}", ""]
     if found.trigger:
         lines += [f"**Trigger** `{found.trigger.id}`: {found.trigger.state}", ""]
     if report:

@@ -15,7 +15,7 @@ from tasks.monitor.live import live_performance
 from tasks.monitor.performance import Performance
 from tasks.monitor.reference import Reference
 from tasks.monitor.window import Window, folder_of
-from tasks.report.numbers import count, listing
+from tasks.report.numbers import listing
 
 REPORT = "report.html"
 
@@ -116,7 +116,8 @@ def _reason(
     columns = _listed(moved.columns)
     if confirmed:
         looked = [*earlier, True][-(recipe.monitoring.of_windows or recipe.monitoring.windows_to_confirm) :]
-        found = f"Drift is confirmed, as {sum(looked)} of the last {count(len(looked), 'window')} moved: {columns}"
+        windows = f", as {sum(looked)} of the last {len(looked)} windows moved" if len(looked) > 1 else ""
+        found = f"Drift is confirmed{windows}: {columns}"
         return f"{found}; and {worse[:1].lower()}{worse[1:]}" if worse else f"{found}."
     return worse or f"These rows moved, which the next window has to confirm: {columns}."
 
