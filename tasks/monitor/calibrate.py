@@ -22,6 +22,21 @@ windows of a year. The chance is that of a Markov chain whose persistence comes 
 neighbouring windows of the history through a Gaussian copula; p to the power of k would be wrong twice: the
 threshold is the same for all windows, so E[p²] is up to twice E[p]², and slow series stay where they are.
 
+What was found by simulation, at 12 windows of 100 rows, 12 columns and 4 alarms a year with 2 of 2 windows to
+confirm (150 histories of each kind; AR(1) with the given correlation of neighbouring rows):
+
+    correlation                          0       0.9     0.97     0.99
+    alarms, 52 windows a year            0.4     0.9     1.2      2.3    (few, as no more than a tenth of single
+                                                                          windows may lie above)
+    alarms, 8,760 windows a year         0       0       12 ± 9   66 ± 42   (extrapolated, see `budget.reach`)
+
+The last two hold no budget: with a memory as long as a window, twelve windows know nothing about one in a
+thousand; `supported_rate`, about 100 there, is the honest figure. At 100 windows of 60 rows all of them do.
+Without the floor from scattered windows the threshold on independent rows is half as high again (4.9 in place
+of 3.2 spreads, 20 columns, 10 windows); scaling scattered spreads by how much larger contiguous effects are,
+in place of estimating them, lets 25 % of windows through at 0.99 where 9 % are due. Statistics that take part
+in their own centre and spread would lie too low.
+
 Sources:
     Smirnov (1948), Table for estimating the goodness of fit of empirical distributions, Ann. Math. Stat. 19.
     Westfall, Young (1993), Resampling-Based Multiple Testing, chapter 2 (the max statistic).
