@@ -161,7 +161,6 @@ class Board:
 
 
 def _wait_until_ready(home: Home, addresses: Addresses, family: Family, board: Board, stop: threading.Event) -> None:
-    deadline = time.monotonic() + START_SECONDS
     looks: dict[str, Callable[[], bool]] = {
         "Prefect": lambda: answers(addresses.prefect_api_url),
         "MLflow": lambda: healthy(f"{addresses.mlflow_url}/health"),
@@ -169,6 +168,7 @@ def _wait_until_ready(home: Home, addresses: Addresses, family: Family, board: B
     }
     logs = {"Prefect": home.prefect / "server.log", "MLflow": home.mlflow / "server.log"}
     for name, look in looks.items():
+        deadline = time.monotonic() + START_SECONDS  # each begins in earnest when the one before it is there
         while not look() and not stop.wait(0.1):
             child = next((child for child in family.children if child.name == name), None)
             # The runner asks for a server that is still starting: it may need a second life.

@@ -184,7 +184,7 @@ def start_up(folder: Path, home: Path, *words: str) -> Up:
         assert process.poll() is None, told.read_text() + (process.stdout.read() if process.stdout else "")
         return "Ctrl-C ends it." in told.read_text()
 
-    wait_for(look, 240.0, "up")
+    wait_for(look, 400.0, "up")
     return Up(process, home, folder, told, json.loads((home / "up.json").read_text()))
 
 
