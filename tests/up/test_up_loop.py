@@ -197,16 +197,14 @@ def test_a_run_at_a_desk_that_falls_silent_has_crashed_and_one_that_does_not_sta
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.cli", "--home", str(home.root), *words], cwd=folder, env=ENVIRONMENT
     )
-    wait_for(lambda: training(again), 240, "the training")
+    wait_for(lambda: at_the_desk(again)["id"] in training(again), 240, "the training")
     process.kill()
     process.wait()
     runner = again.child("flows.runner")
     os.kill(runner, signal.SIGSTOP)
     late = again.prefect.start("monitor/wines")
-    wait_for(lambda: not running(again), 240, "the end of the silent run")
-    found = again.prefect.ask("flow_runs/filter", {"flow_runs": {"name": {"any_": ["wines"]}}})
-    newest = max(found, key=lambda run: run["start_time"] or "")
-    assert (newest["state_name"], newest["deployment_id"]) == ("Crashed", None)
+    wait_for(lambda: at_the_desk(again)["state_name"] == "Crashed", 300, "the end of the silent run")
+    assert at_the_desk(again)["deployment_id"] is None
     wait_for(lambda: again.prefect.run(late)["state_name"] == "Late", 240, "the delay")
     os.kill(runner, signal.SIGCONT)
     (alert,) = wait_for(lambda: alerts(folder), 240, "the alert")
@@ -223,14 +221,20 @@ def test_a_run_at_a_desk_that_falls_silent_has_crashed_and_one_that_does_not_sta
     wait_for(lambda: not any(map(alive, everybody)), 5, "the end of every child")
 
 
+def at_the_desk(up: Up) -> dict[str, Any]:
+    """The run of the command line; nothing before there is one."""
+    found = up.prefect.ask("flow_runs/filter", {"flow_runs": {"name": {"any_": ["wines"]}}})
+    return next((run for run in found if "training.epochs=20002" in run["parameters"]["overrides"]), {"id": None})
+
+
 def running(up: Up) -> list[dict[str, Any]]:
     return list(up.prefect.ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}))
 
 
-def training(up: Up) -> bool:
-    """Whether a training reports its progress."""
+def training(up: Up) -> set[str]:
+    """Ids of the runs whose training reports its progress."""
     found = up.prefect.ask("artifacts/filter", {"artifacts": {"key": {"any_": ["wines-train-progress"]}}})
-    return bool({artifact["flow_run_id"] for artifact in found} & {run["id"] for run in running(up)})
+    return {artifact["flow_run_id"] for artifact in found} & {run["id"] for run in running(up)}
 
 
 def cmdline(pid: int) -> bytes:
