@@ -60,8 +60,8 @@ def test_it_is_tested_on_the_newest_days_and_no_day_is_torn_apart(bikes: LoadedR
     assert ((sides == "test") == (days > cutoff)).all()
     assert days[sides == "train"].max() < days[sides == "validation"].min() <= cutoff
     # Enough hours to judge an RMSE by, and few enough that a new model knows last month.
-    assert 450 < (days > cutoff).sum() < 550
-    assert (days.max() - days[sides == "train"].max()).days < 50
+    assert 950 < (days > cutoff).sum() < 1100
+    assert (days.max() - days[sides == "train"].max()).days < 75
 
 
 def test_its_timetable_looks_before_it_retrains(bikes: LoadedRecipe):
