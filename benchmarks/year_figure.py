@@ -119,9 +119,10 @@ def _share(still: dict[str, int]) -> str:
 
 
 def publish(answer: dict[str, Any], docs: Path) -> None:
-    """Write the picture, and the tables between the marks of docs/bike_year.md."""
+    """Write the picture, and table, sums and picture between the marks of docs/bike_year.md."""
     (docs / "figures").mkdir(exist_ok=True)
     (docs / "figures" / "bike_year.svg").write_text(figure(answer["months"]), encoding="utf-8")
     page = docs / "bike_year.md"
-    body = table(answer["months"], answer)
+    picture = "![RMSE of each month with and without retraining](figures/bike_year.svg)"
+    body = f"{table(answer['months'], answer)}\n\n{picture}"
     page.write_text(MARKS.sub(lambda found: f"{found[1]}{body}\n{found[2]}", page.read_text()), encoding="utf-8")
