@@ -64,7 +64,7 @@ def test_a_confirmed_drift_is_a_completed_run_with_its_table_and_its_event(
     assert set(artifacts) == {"claims-monitoring", "claims-drift"}
     assert artifacts["claims-monitoring"]["data"].startswith("# claims: drift confirmed")
     table = json.loads(artifacts["claims-drift"]["data"])
-    assert {row["name"] for row in table if row["drifted"]} >= {"age"}
+    assert {row["column"] for row in table if row["verdict"] == "drifted"} >= {"age"}
 
     asked = {"filter": {"event": {"name": ["evergreen.drift.detected"]}}, "limit": 50}
 
