@@ -184,7 +184,12 @@ def start_up(folder: Path, home: Path, *words: str) -> Up:
         assert process.poll() is None, told.read_text() + (process.stdout.read() if process.stdout else "")
         return "Ctrl-C ends it." in told.read_text()
 
-    wait_for(look, 400.0, "up")
+    try:
+        wait_for(look, 400.0, "up")
+    except BaseException:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+        raise
     return Up(process, home, folder, told, json.loads((home / "up.json").read_text()))
 
 
