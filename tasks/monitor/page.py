@@ -124,7 +124,7 @@ def _rule(monitoring: Monitoring) -> str:
     of = monitoring.of_windows or monitoring.windows_to_confirm
     if of == 1:
         return "one window raises an alarm"
-    return f"{monitoring.windows_to_confirm} of {of} windows raise an alarm"
+    return f"{monitoring.windows_to_confirm} of {of} windows must move for an alarm"
 
 
 def _state(drift: Drift, confirmed: bool) -> str:

@@ -58,7 +58,7 @@ def test_columns_stand_beside_their_limits_and_what_moved_comes_first():
 
 def test_the_basis_is_told_and_so_is_a_history_that_is_too_short():
     weekly, hourly = page(found(0)), page(found(0, windows=8760))
-    assert "12 contiguous windows of 166 rows" in weekly and "2 of 2 windows raise an alarm" in weekly
+    assert "12 contiguous windows of 166 rows" in weekly and "2 of 2 windows must move for an alarm" in weekly
     assert "smaller than the one that was judged" in weekly
     assert "vouch" not in weekly and "can by itself vouch for no fewer than" in hourly
 
