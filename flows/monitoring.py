@@ -21,6 +21,7 @@ from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe, claim
 from tasks.ingest import fresh
 from tasks.monitor import record
+from tasks.stage import untagged
 from tasks.stores import datasets
 from tasks.stores.journal import Journal
 from tasks.stores.lease import Holder, hold
@@ -220,7 +221,7 @@ def _as_task(title: str, work: Callable[[], Any]) -> Any:
     def perform() -> None:
         given.append(work())
 
-    perform()
+    untagged(perform)()
     return given[0]
 
 

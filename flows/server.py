@@ -170,6 +170,19 @@ def answers(url: str, seconds: float = 2.0) -> bool:
         return False
 
 
+def comes_from(url: str, error: BaseException | None) -> bool:
+    """Whether an error began with a Prefect API at this address that was away or too busy for a moment."""
+    import httpx
+
+    while error is not None:
+        if isinstance(error, httpx.HTTPStatusError | httpx.TransportError):
+            away = not isinstance(error, httpx.HTTPStatusError) or error.response.status_code >= 500
+            if away and str(error.request.url).startswith(url):
+                return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def free_port() -> int:
     """A TCP port on the loopback interface that nothing listens on."""
     with socket.socket() as probe:

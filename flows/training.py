@@ -15,7 +15,7 @@ from flows.deployments import TAG
 from flows.engine import Execution
 from flows.facts import before_champion, gather
 from flows.outcome import Outcome, outcome_of, stopped_by_service
-from flows.server import PrefectApi, answers
+from flows.server import PrefectApi, answers, comes_from
 from tasks.core.context import START
 from tasks.core.contracts import STAGES
 from tasks.core.errors import EvergreenError, GateStopped, RequestError, ServiceError
@@ -182,7 +182,7 @@ def _execute(order: Order, tell: Callable[[str], None]) -> Outcome:
             with _consumer_ahead(order, execution.plan):
                 return _in_prefect(order, execution, tell)
         except Exception as error:
-            if isinstance(error, EvergreenError) or answers(api.url):
+            if isinstance(error, EvergreenError) or (answers(api.url) and not comes_from(api.url, error)):
                 raise
             raise ServiceError(
                 f"The Prefect API at {api.url} stopped answering during the run.",

@@ -115,4 +115,18 @@ def as_task(declared: Stage, work: Callable[[], Done]) -> Callable[[], Any]:
             return Completed(name="Cached", message=done.why or "nothing it depends on has changed")
         return Completed(message=done.why)
 
-    return cast("Callable[[], Any]", perform)
+    return untagged(cast("Callable[[], Any]", perform))
+
+
+def untagged(begin: Callable[[], Any]) -> Callable[[], Any]:
+    """A task without the tags of the run it is part of.
+
+    For each tag of a task Prefect asks its server for leave to begin, and fails the task where the server is busy.
+    """
+    from prefect.context import TagsContext
+
+    def begin_untagged() -> Any:
+        with TagsContext(current_tags=set()):
+            return begin()
+
+    return begin_untagged
