@@ -201,7 +201,7 @@ def command(home: Path, folder: Path, *words: str, **variables: str) -> tuple[in
         env={**ENVIRONMENT, **variables},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert ended.stdout, ended.stderr
