@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-SIZE = (820, 400)
+SIZE = (820, 420)
+MARK = "●"
 STYLE = """
 svg { --paper: #ffffff; --ink: #1c2430; --soft: #5a6675; --line: #d9dfe6; --grid: #e8ecf1;
   --c0: #2f6db3; --c1: #d2762a; --c2: #2a9270; --c3: #b8477f; color-scheme: light dark;
@@ -22,14 +23,15 @@ MARKS = re.compile(r"(<!-- begin: {0} -->\n).*?(<!-- end: {0} -->)".replace("{0}
 
 
 def figure(months: Sequence[dict[str, Any]]) -> str:
-    """RMSE of each month with and without retraining; marks for drift that was flagged and for promotions."""
+    """RMSE of each month with and without retraining; below it what monitoring said and what the run came to."""
     from tasks.report.svg import COLOURS, Plot
 
     names = ("retrained by the recipe's policy", "never retrained")
     top = 1.12 * max(max(month["rmse"], month["never_rmse"]) for month in months)
-    plot = Plot((0.5, len(months) + 0.5), (0, top), size=SIZE, right=20, bottom=74, top=40)
+    below = 34 + 17 * len(ROWS)
+    plot = Plot((0.5, len(months) + 0.5), (0, top), size=SIZE, left=124, right=20, bottom=below, top=40)
     ticks = [(place, calendar.month_abbr[int(month["month"][5:])]) for place, month in enumerate(months, 1)]
-    plot.axes("", "RMSE (bicycles per hour), on rows not yet trained on", x_ticks=ticks)
+    plot.axes("", "RMSE, bicycles per hour", x_ticks=ticks)
     places = list(range(1, len(months) + 1))
     for colour, name, key in zip(COLOURS, names, ("rmse", "never_rmse"), strict=False):
         values = [month[key] for month in months]
@@ -37,9 +39,7 @@ def figure(months: Sequence[dict[str, Any]]) -> str:
         for place, value in zip(places, values, strict=True):
             plot.points(*_dot(place, value), colour, size=7, shade=1)
     _legend(plot, names)
-    _events(plot, months)
-    year = months[0]["month"][:4]
-    plot.text((plot.box[0] + plot.box[2]) / 2, SIZE[1] - 8, f"month of {year}; the first model knows the year before")
+    _rows(plot, months)
     return _alone(plot.svg())
 
 
@@ -58,18 +58,27 @@ def _legend(plot: Any, names: Sequence[str]) -> None:
         plot.text(left + 24, 20, name)
 
 
-def _events(plot: Any, months: Sequence[dict[str, Any]]) -> None:
-    """Two lines of marks below the months: what monitoring said, what the run came to."""
-    bottom = plot.box[3]
-    for place, month in enumerate(months, 1):
-        across = plot.x(place)
-        said = (
-            "confirmed" if month["confirmed"] else "drift?" if month["detected"] else "worse" if month["worse"] else "·"
-        )
-        ran = [item for item in month["asked"] if item["became"] == "ran"]
-        became = ran[0]["outcome"] if ran else "skipped"
-        plot.text(across, bottom + 33, said, anchor="middle", soft=said == "·")
-        plot.text(across, bottom + 49, became, anchor="middle", soft=not ran)
+def _rows(plot: Any, months: Sequence[dict[str, Any]]) -> None:
+    """One line of marks for each thing that can happen in a month."""
+    for line, (label, holds) in enumerate(ROWS.items()):
+        height = plot.box[3] + 36 + 17 * line
+        plot.text(plot.box[0] - 7, height, label, anchor="end", soft=True)
+        for place, month in enumerate(months, 1):
+            mark = MARK if holds(month) else "·"
+            plot.text(plot.x(place), height, mark, anchor="middle", soft=mark != MARK)
+
+
+def _came_to(month: dict[str, Any], *statuses: str) -> bool:
+    return any(item["outcome"] in statuses for item in month["asked"])
+
+
+ROWS: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "drift flagged": lambda month: month["detected"],
+    "does worse": lambda month: month["worse"],
+    "promoted": lambda month: _came_to(month, "promoted"),
+    "rejected or held": lambda month: _came_to(month, "rejected", "held"),
+}
+"""What is marked below the months."""
 
 
 def _alone(svg: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.year import QUICK, Asked, Month, Source, Year, _months, main, simulate
-from benchmarks.year_figure import figure, publish, summary, table
+from benchmarks.year_figure import ROWS, figure, publish, summary, table
 from benchmarks.year_still import StillWindows
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -91,7 +91,15 @@ def test_the_picture_stands_alone_and_shows_both_lines_and_what_happened(year: Y
     titled = [path.findtext(f"{SVG}title") for path in root.iter(f"{SVG}path") if path.find(f"{SVG}title") is not None]
     assert len(titled) == 2
     words = [text.text for text in root.iter(f"{SVG}text")]
-    assert {"Jan", "Feb", "Mar", "promoted", "skipped", "held", "drift?", "confirmed"} <= set(words)
+    assert {"Jan", "Feb", "Mar"} <= set(words)
+    assert not any("…" in word for word in words)
+    marks = {label: words[words.index(label) + 1 : words.index(label) + 4] for label in ROWS}
+    assert marks == {
+        "drift flagged": ["·", "●", "·"],
+        "does worse": ["·", "·", "·"],
+        "promoted": ["●", "·", "·"],
+        "rejected or held": ["·", "·", "●"],
+    }
 
 
 def test_figures_go_between_the_marks_of_the_page_and_nowhere_else(year: Year, tmp_path: Path):
