@@ -14,10 +14,12 @@ from uuid import UUID
 
 from prefect import flow, runtime, tags
 from prefect.logging import get_run_logger
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed, State
 from pydantic import Field
 
 from flows.deployments import TAG
+from flows.orphans import settle_parts
 from flows.server import follow
 from tasks.core.errors import EvergreenError
 from tasks.core.home import Home, open_home
@@ -45,6 +47,8 @@ def _recipe_name() -> str:
 def _carry_out(recipe: str, home: str, work: Callable[[LoadedRecipe, Home, Callable[[str], None]], State]) -> State:
     """Do the work of a flow; an error of ours becomes a failed state of one sentence, without a traceback."""
     logger = get_run_logger()
+    if runtime.flow_run.run_count > 1:
+        settle_parts(str(runtime.flow_run.id), str(PREFECT_API_URL.value()), logger.info)
     try:
         opened, loaded = open_home(home), load_recipe(recipe)
         # A run that the work starts is found, watched and mended like the one it is part of.

@@ -83,6 +83,29 @@ def test_a_run_of_another_server_or_a_server_that_is_away_or_a_damaged_note_ends
     orphans.settle(home, "claims", url, print)
 
 
+def part_of(url: str, outer: str, state: str) -> str:
+    """A flow run that the outer one had started, in this state."""
+    task = {"flow_run_id": outer, "task_key": "run", "dynamic_key": state}
+    stands_for_it = ask(url, "task_runs/", {**task, "state": {"type": "RUNNING", "name": "Running"}})
+    body = {"flow_id": ask(url, "flows/", {"name": "run"})["id"], "parent_task_run_id": stands_for_it["id"]}
+    return str(ask(url, "flow_runs/", {**body, "state": {"type": state, "name": state.capitalize()}})["id"])
+
+
+def test_what_a_run_had_started_within_itself_crashed_with_it(url: str):
+    outer, another = flow_run(url, "RUNNING"), flow_run(url, "RUNNING")
+    parts = {state: part_of(url, outer, state) for state in ("RUNNING", "PENDING", "COMPLETED")}
+    of_another = part_of(url, another, "RUNNING")
+    told: list[str] = []
+    orphans.settle_parts(outer, url, told.append)
+    assert len(told) == 2 and all("as crashed now" in line for line in told)
+    now = {state: ask(url, f"flow_runs/{part}")["state_type"] for state, part in parts.items()}
+    assert now == {"RUNNING": "CRASHED", "PENDING": "CRASHED", "COMPLETED": "COMPLETED"}
+    assert ask(url, f"flow_runs/{of_another}")["state_type"] == "RUNNING"
+    assert ask(url, f"flow_runs/{outer}")["state_type"] == "RUNNING"
+    orphans.settle_parts(outer, "http://127.0.0.1:9/api", told.append)
+    assert "could not be ended" in told[-1]
+
+
 def test_a_flow_within_a_flow_is_left_to_whoever_watches_the_outer_one(home: Home, url: str):
     code = (
         "import sys\n"

@@ -155,6 +155,8 @@ def test_a_flow_run_that_is_killed_goes_on_and_somebody_is_told(up: Up, folder: 
     assert (ended["state_type"], ended["run_count"]) == ("COMPLETED", 2), ended["state"]
     (alert,) = wait_for(lambda: alerts(folder), 60, "the alert")
     assert alert["event"] == "crashed"
+    # What it had started before it was killed has ended too, long before it would count as silent.
+    wait_for(lambda: not running(up), 30, "the end of every run")
 
 
 def test_after_a_kill_of_everything_nobody_is_left_and_the_next_up_goes_on(
@@ -175,7 +177,7 @@ def test_after_a_kill_of_everything_nobody_is_left_and_the_next_up_goes_on(
     ended = again.prefect.ended(identity)
     assert ended["state_type"] == "COMPLETED", ended["state"]
     assert [trigger.id for trigger in triggers.every(home, "wines") if trigger.open] == []
-    assert running(again) == []
+    wait_for(lambda: not running(again), 30, "the end of every run")
     everybody = descendants(again.process.pid)
     code, _, seconds = again.end(signal.SIGTERM)
     assert (code, seconds < 15) == (0, True), again.told.read_text()
