@@ -7,9 +7,11 @@ once, however often it is found again: what was told last stands in `alerts/` of
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,13 +57,15 @@ def alert(
         return []
     try:
         about = topic or event
-        if once is not None and _told(home, loaded.recipe.name).get(about) == once:
-            return []
-        composed = _composed(loaded, home, event, subject, reason, details, version)
-        missed = _send(loaded, home, composed, hooks, tell)
-        if once is not None:
-            _note(home, loaded.recipe.name, about, once)
-        return missed
+        # Prefect may act twice on one event, at the same moment: whoever comes second finds it told.
+        with _alone(home, loaded.recipe.name):
+            if once is not None and _told(home, loaded.recipe.name).get(about) == once:
+                return []
+            composed = _composed(loaded, home, event, subject, reason, details, version)
+            missed = _send(loaded, home, composed, hooks, tell)
+            if once is not None:
+                _note(home, loaded.recipe.name, about, once)
+            return missed
     except Exception as error:  # noqa: BLE001 - a run that went well must not fail because telling about it did
         tell(f"{loaded.recipe.name}: the alert '{event}' could not be made ({type(error).__name__})")
         return [_label(number, hook) for number, hook in hooks]
@@ -180,6 +184,16 @@ def _to_prefect(text: str) -> None:
 
     if FlowRunContext.get() is not None:
         get_run_logger().info(text)
+
+
+@contextmanager
+def _alone(home: Home, model: str) -> Iterator[None]:
+    """One process at a time; the kernel lets the next one in when this one ends, however it ends."""
+    path = _marker(home, model).with_suffix(".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def _told(home: Home, model: str) -> dict[str, str]:

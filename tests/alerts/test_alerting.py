@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,15 @@ def test_a_delivered_alert_leaves_no_line_and_says_nothing(load: Callable[..., A
     assert any(f"--home {home.root} check" in command for command in body["next"])
     assert told == []
     assert not home.ledger.exists()
+
+
+def test_what_prefect_acts_on_twice_in_one_moment_is_told_once(load: Callable[..., Any], home: Home, tmp_path: Path):
+    slow = "import pathlib, sys, time; time.sleep(0.3); pathlib.Path(sys.argv[1]).open('a').write('told ')"
+    loaded = load(program(slow, str(tmp_path / "told")))
+    with ThreadPoolExecutor(4) as pool:
+        missed = list(pool.map(lambda _: send(loaded, home, once="run 7"), range(4)))
+    assert missed == [[]] * 4
+    assert (tmp_path / "told").read_text() == "told "
 
 
 def test_every_hook_gets_the_events_it_asks_for(load: Callable[..., Any], receiver: Any, home: Home):
