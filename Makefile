@@ -9,7 +9,7 @@ RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up ui test test-full lint docs bench lock clean
+.PHONY: help install demo up ui test test-full test-again lint docs bench lock clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ test: install ## the tests: ten minutes on two cores
 
 test-full: install ## the long suites: faults, simulations, pages in a browser
 	$(RUN)/python -m pytest -q $(TWO) -m "slow or browser"
+
+test-again: install ## the files in which a long test failed last time, one at a time
+	$(RUN)/python infra/again.py
 
 lint: install ## style, import directions, types
 	$(RUN)/ruff check .
