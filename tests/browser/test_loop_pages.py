@@ -131,7 +131,10 @@ def test_a_person_approves_with_the_form(waiting: Waiting, window: Any, picture:
         field = shown.page.locator(".schema-form-property", has=shown.page.get_by_text(name, exact=True))
         field.get_by_role("textbox").fill(text)
     picture(shown.page, "loop-form")
-    shown.page.get_by_role("button", name="Submit").click()
+    # The page's requests pass through this process (`Window.guard`): it must not sleep before they are answered.
+    with shown.page.expect_response(lambda answer: answer.url.endswith("/create_flow_run"), timeout=90_000) as started:
+        shown.page.get_by_role("button", name="Submit").click()
+    assert started.value.status == 201
     wait_for(lambda: waiting.loop.champion == "2", 120, "the promotion")
     (*_, run) = waiting.prefect.runs("approve/claims")
     ended = waiting.prefect.ended(run["id"])

@@ -59,7 +59,8 @@ def wait_for(look: Callable[[], Any], seconds: float = 120.0, what: str = "it") 
         found = look()
         if found:
             return found
-        time.sleep(0.2)
+        # Each question costs a busy server some hundredths of a second.
+        time.sleep(0.5)
     pytest.fail(f"{what} did not come within {seconds:g} s")
 
 

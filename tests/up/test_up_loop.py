@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -174,10 +175,12 @@ def test_after_a_kill_of_everything_nobody_is_left_and_the_next_up_goes_on(
 
     again = start_up(folder, up.home)
     kept.append(again)
-    ended = again.prefect.ended(identity)
-    assert ended["state_type"] == "COMPLETED", ended["state"]
-    assert [trigger.id for trigger in triggers.every(home, "wines") if trigger.open] == []
+    # Whether the run that was killed goes on, or another is started for its trigger: it is answered once.
+    wait_for(lambda: not any(trigger.open for trigger in triggers.every(home, "wines")), 300, "the end of the trigger")
+    assert known(home, UUID(identity).hex).state == "ran"
     wait_for(lambda: not running(again), 30, "the end of every run")
+    answering = (again.prefect.run(identity), *for_trigger(again, UUID(identity).hex))
+    assert "COMPLETED" in {run["state_type"] for run in answering}
     everybody = descendants(again.process.pid)
     code, _, seconds = again.end(signal.SIGTERM)
     assert (code, seconds < 15) == (0, True), again.told.read_text()
