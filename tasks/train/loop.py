@@ -13,18 +13,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from tasks.core.recipe import Problem, Training
 from tasks.core.seeds import derive, seed_everything
 from tasks.optim import losses, optimizers, schedules
 from tasks.train import checkpoints
 from tasks.train.batches import Rows, batches, bounds, shuffled
 from tasks.train.checkpoints import Progress, Weights
 from tasks.train.device import autocast_type, threads_for
+
+if TYPE_CHECKING:
+    from tasks.core.recipe import Problem, Training
 
 Callback = Callable[[Progress], None]
 """Called after each epoch; `progress.history[-1]` is the epoch's row."""

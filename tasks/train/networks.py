@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from tasks.core.errors import RequestError
-from tasks.core.recipe import Model
 from tasks.models import build
+
+if TYPE_CHECKING:
+    from tasks.core.recipe import Model
 
 _CUSTOM = "It is called with input_shape=…, output_size=… and model.args: mend it, or model.args."
 

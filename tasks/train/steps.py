@@ -1,0 +1,257 @@
+"""One optimization step in the forms that a device can carry it out in; each computes the same.
+
+eager       Python launches one operation after the other
+graphed     the launches of a whole step are recorded once as a CUDA graph and replayed: none waits for Python
+compiled    torch.compile makes fewer and larger kernels of forward pass, loss and backward pass; then they are graphed
+
+Which one is fastest is measured (`fastest`), not believed: a graph wins where kernels are short, a compiler where
+memory is the limit, and on a CPU neither is worth its warm-up for trainings of seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from tasks.train.batches import Rows, laid_out
+
+Form = Literal["eager", "graphed", "compiled"]
+Step = Callable[[torch.Tensor, float], torch.Tensor]
+"""(int64 [B] positions of the rows of a batch, on the device; learning rate) → its mean loss, a detached scalar."""
+
+WARM_UP = 3
+"""Steps before a graph is recorded: libraries choose their kernels and take their memory in the first ones."""
+INITIAL = {"mu_product": 1.0}
+"""What an optimizer's state begins with, by name, where that is not zero: the product of Nadam's momenta."""
+TRIED = 20
+"""Steps by which forms are compared."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a step works with."""
+
+    network: nn.Module
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    """(outputs float32 [B, …], targets [B]) → scalar."""
+    optimizer: torch.optim.Optimizer
+    rows: Rows
+    precision: torch.dtype | None = None
+    """What autocast computes in; None: float32."""
+    clip: float | None = None
+    """Largest norm of the gradient; None: not clipped."""
+
+
+def eager(parts: Parts) -> Step:
+    """Each operation is launched as Python comes to it."""
+
+    def step(index: torch.Tensor, lr: float) -> torch.Tensor:
+        _set_lr(parts.optimizer, lr)
+        return _whole(parts, forward_of(parts), *parts.rows.take(index))
+
+    return step
+
+
+def graphed(parts: Parts, size: int, forward: Callable[..., torch.Tensor] | None = None) -> Step:
+    """A recorded step for batches of `size` rows; a batch of another size, as the last may be, is launched as usual.
+
+    The weights and the optimizer's state are what they were before: what the recording changes is undone.
+
+    Args:
+        parts: On a CUDA device, its rows resident there.
+        size: Rows of a batch.
+        forward: In place of `forward_of(parts)`: the same function, compiled.
+
+    Raises:
+        ValueError: the rows are not on a CUDA device.
+        RuntimeError: the network does something that cannot be recorded, as waiting for a value on the device.
+    """
+    if parts.rows.device.type != "cuda" or not isinstance(parts.rows.inputs, torch.Tensor):
+        raise ValueError("a step is recorded for rows that lie on a CUDA device")
+    forward = forward or forward_of(parts)
+    as_usual = eager(parts)
+    index = torch.zeros(size, dtype=torch.int64, device=parts.rows.device)
+    rates = _rates_on_device(parts.optimizer, parts.rows.device)
+    with _undone(parts):
+        graph, loss = _record(parts, forward, index)
+
+    def step(chosen: torch.Tensor, lr: float) -> torch.Tensor:
+        if len(chosen) != size:
+            return as_usual(chosen, lr)
+        index.copy_(chosen)
+        for rate in rates:
+            rate.fill_(lr)
+        graph.replay()
+        # The next replay overwrites it.
+        return loss.clone()
+
+    return step
+
+
+def compiled(parts: Parts, size: int) -> Step:
+    """Compiled forward and backward passes; on a CUDA device recorded as well, where that can be done."""
+    forward = torch.compile(forward_of(parts), dynamic=False)
+    if parts.rows.device.type == "cuda" and isinstance(parts.rows.inputs, torch.Tensor):
+        return graphed(parts, size, forward)
+    as_usual = eager(parts)
+
+    def step(index: torch.Tensor, lr: float) -> torch.Tensor:
+        if len(index) != size:
+            return as_usual(index, lr)
+        _set_lr(parts.optimizer, lr)
+        return _whole(parts, forward, *parts.rows.take(index))
+
+    return step
+
+
+def forward_of(parts: Parts) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Inputs [B, *shape] and targets [B] → mean loss, in the precision of the parts."""
+
+    def forward(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        with autocast(parts.rows.device, parts.precision):
+            outputs = parts.network(inputs)
+        return parts.loss(outputs.float(), targets)
+
+    return forward
+
+
+def autocast(device: torch.device, precision: torch.dtype | None) -> contextlib.AbstractContextManager[Any]:
+    """Autocast to a type, or nothing."""
+    return torch.autocast(device.type, dtype=precision) if precision is not None else contextlib.nullcontext()
+
+
+def fastest(forms: Mapping[Form, Step], index: torch.Tensor, parts: Parts) -> tuple[Form, dict[Form, float]]:
+    """The form whose steps take least time here and now, and the seconds of a step of each; undoes what it trains.
+
+    Args:
+        forms: Those that can be had, ready to step.
+        index: Positions of the rows of one batch.
+        parts: What the forms work with.
+    """
+    seconds: dict[Form, float] = {}
+    with _undone(parts):
+        for form, step in forms.items():
+            for _ in range(WARM_UP):
+                step(index, 0.0)
+            seconds[form] = _timed(lambda step=step: step(index, 0.0), parts.rows.device)  # type: ignore[misc]
+    return min(seconds, key=lambda form: seconds[form]), seconds
+
+
+def _timed(work: Callable[[], Any], device: torch.device) -> float:
+    """Median seconds of one call, the device's work included."""
+    taken = []
+    for _ in range(TRIED):
+        began = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        taken.append(time.perf_counter() - began)
+    return sorted(taken)[len(taken) // 2]
+
+
+def _whole(
+    parts: Parts, forward: Callable[..., torch.Tensor], inputs: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """Forward, backward, clip, update."""
+    parts.optimizer.zero_grad(set_to_none=True)
+    loss = forward(inputs, targets)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if parts.clip is not None:
+        nn.utils.clip_grad_norm_(parts.network.parameters(), parts.clip)
+    parts.optimizer.step()
+    return loss.detach()
+
+
+def _record(
+    parts: Parts, forward: Callable[..., torch.Tensor], index: torch.Tensor
+) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
+    """Record a step on the rows at `index`, whatever they will be; gives the graph and where it leaves the loss."""
+    assert isinstance(parts.rows.inputs, torch.Tensor)
+
+    def step() -> torch.Tensor:
+        return _whole(parts, forward, laid_out(parts.rows.inputs[index]), parts.rows.targets[index])  # type: ignore[call-overload]
+
+    aside = torch.cuda.Stream(parts.rows.device)
+    aside.wait_stream(torch.cuda.current_stream(parts.rows.device))
+    with torch.cuda.stream(aside):
+        for _ in range(WARM_UP):
+            step()
+    torch.cuda.current_stream(parts.rows.device).wait_stream(aside)
+    parts.optimizer.zero_grad(set_to_none=True)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        loss = step()
+    return graph, loss
+
+
+def _rates_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> list[torch.Tensor]:
+    """Put the learning rates where a recorded step reads them anew each time, and let the optimizer count there."""
+    rates = []
+    for group in optimizer.param_groups:
+        group["lr"] = torch.tensor(float(group["lr"]), device=device)
+        if "capturable" in group:
+            group["capturable"] = True
+        rates.append(group["lr"])
+    return rates
+
+
+def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
+
+
+@contextlib.contextmanager
+def _undone(parts: Parts) -> Iterator[None]:
+    """Afterwards weights, buffers, the optimizer's state and the random numbers are what they were, in place."""
+    kept = [tensor.detach().clone() for tensor in _held(parts)]
+    numbers, drawn = _state_of(parts.optimizer), _random_state(parts.rows.device)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, before in zip(_held(parts), kept, strict=True):
+                tensor.copy_(before)
+            _restore(parts.optimizer, numbers)
+        parts.optimizer.zero_grad(set_to_none=True)
+        _set_random_state(drawn)
+
+
+def _held(parts: Parts) -> Sequence[torch.Tensor]:
+    return [*parts.network.parameters(), *parts.network.buffers()]
+
+
+def _state_of(optimizer: torch.optim.Optimizer) -> dict[Any, dict[str, Any]]:
+    return {
+        parameter: {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in state.items()}
+        for parameter, state in optimizer.state.items()
+    }
+
+
+def _restore(optimizer: torch.optim.Optimizer, before: Mapping[Any, Mapping[str, Any]]) -> None:
+    """A tensor that is there keeps its place, as a graph may hold its address; what is new begins anew."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            known = before.get(parameter, {}).get(name, INITIAL.get(name, 0.0))
+            if isinstance(value, torch.Tensor):
+                value.copy_(torch.as_tensor(known))
+            else:
+                state[name] = known
+
+
+def _random_state(device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
+    return torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+
+def _set_random_state(state: tuple[torch.Tensor, torch.Tensor | None]) -> None:
+    torch.set_rng_state(state[0])
+    if state[1] is not None:
+        torch.cuda.set_rng_state(state[1])
