@@ -9,6 +9,10 @@ OPTIMIZER_KINDS: dict[str, str] = {
     "sgd": "tasks.optim.optimizers:sgd",
     "adam": "tasks.optim.optimizers:adam",
     "adamw": "tasks.optim.optimizers:adamw",
+    "rmsprop": "tasks.optim.optimizers:rmsprop",
+    "adagrad": "tasks.optim.optimizers:adagrad",
+    "adadelta": "tasks.optim.optimizers:adadelta",
+    "nadam": "tasks.optim.optimizers:nadam",
 }
 """Kind of optimizer → `(parameters, settings, device) -> torch.optim.Optimizer`."""
 

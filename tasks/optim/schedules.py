@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tasks.optim import SCHEDULE_KINDS, find
 
 if TYPE_CHECKING:
-    from tasks.core.recipe import Schedule
+    from tasks.core.training import Schedule
 
 Factor = Callable[[int, int], float]
 """(step from 0, number of steps) → factor of the recipe's learning rate."""

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from tasks.core.contracts import Preflighted, Prepared
-from tasks.core.recipe import Model, Problem, Training
+from tasks.core.recipe import Model, Problem
 from tasks.core.seeds import seed_everything
+from tasks.core.training import Training
 from tasks.train import batches, device, networks
 from tasks.train.checkpoints import Weights
 from tasks.train.loop import Job

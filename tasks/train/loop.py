@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from tasks.core.recipe import Problem, Training
+from tasks.core.recipe import Problem
 from tasks.core.seeds import derive, seed_everything
+from tasks.core.training import Training
 from tasks.optim import losses, optimizers, schedules
 from tasks.train import checkpoints
 from tasks.train.batches import Rows, batches, bounds, shuffled

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
-COPIES = {"sgd": 1, "adam": 2, "adamw": 2}
-"""Numbers an optimizer keeps per parameter (momentum; first and second moment)."""
+COPIES = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 2, "adagrad": 1, "adadelta": 2, "nadam": 2}
+"""Numbers an optimizer keeps per parameter, at most (momentum; first and second moment; sums of squares)."""
 
 
 @dataclass(frozen=True)

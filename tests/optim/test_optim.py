@@ -6,10 +6,22 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
-from tasks.core.recipe import Adam, AdamW, ConstantSchedule, CosineSchedule, Sgd
+from tasks.core.training import (
+    AdaDelta,
+    AdaGrad,
+    Adam,
+    AdamW,
+    ConstantSchedule,
+    CosineSchedule,
+    Nadam,
+    RmsProp,
+    Sgd,
+)
 from tasks.optim import LOSS_KINDS, OPTIMIZER_KINDS, SCHEDULE_KINDS, find, losses, optimizers, schedules
+from tasks.train.memory import COPIES
 
 CPU = torch.device("cpu")
 
@@ -19,17 +31,33 @@ def test_every_kind_has_its_function(table):
     assert {kind: find(place).__name__ for kind, place in table.items()} == {kind: kind for kind in table}
 
 
+OPTIMIZERS = [
+    (
+        Sgd(kind="sgd", lr=0.1, momentum=0.8, weight_decay=0.01),
+        lambda p: torch.optim.SGD(p, 0.1, 0.8, weight_decay=0.01),
+    ),
+    (Sgd(kind="sgd", lr=0.1, nesterov=True), lambda p: torch.optim.SGD(p, 0.1, 0.9, nesterov=True)),
+    (Adam(kind="adam", lr=0.1, weight_decay=0.01), lambda p: torch.optim.Adam(p, 0.1, weight_decay=0.01)),
+    (AdamW(lr=0.1, weight_decay=0.2), lambda p: torch.optim.AdamW(p, 0.1, weight_decay=0.2)),
+    (
+        RmsProp(kind="rmsprop", lr=0.1, alpha=0.9, momentum=0.5, weight_decay=0.01),
+        lambda p: torch.optim.RMSprop(p, 0.1, alpha=0.9, momentum=0.5, weight_decay=0.01),
+    ),
+    (AdaGrad(kind="adagrad", lr=0.1, weight_decay=0.01), lambda p: torch.optim.Adagrad(p, 0.1, weight_decay=0.01)),
+    (
+        AdaDelta(kind="adadelta", lr=2.0, rho=0.8, weight_decay=0.01),
+        lambda p: torch.optim.Adadelta(p, 2.0, rho=0.8, weight_decay=0.01),
+    ),
+    (Nadam(kind="nadam", lr=0.1, weight_decay=0.01), lambda p: torch.optim.NAdam(p, 0.1, weight_decay=0.01)),
+]
+
+
+def test_every_kind_of_optimizer_is_compared_with_torchs():
+    assert {settings.kind for settings, _ in OPTIMIZERS} == set(OPTIMIZER_KINDS) == set(COPIES)
+
+
 @pytest.mark.parametrize(
-    ("settings", "reference"),
-    [
-        (
-            Sgd(kind="sgd", lr=0.1, momentum=0.8, weight_decay=0.01),
-            lambda p: torch.optim.SGD(p, 0.1, 0.8, weight_decay=0.01),
-        ),
-        (Adam(kind="adam", lr=0.1, weight_decay=0.01), lambda p: torch.optim.Adam(p, 0.1, weight_decay=0.01)),
-        (AdamW(lr=0.1, weight_decay=0.2), lambda p: torch.optim.AdamW(p, 0.1, weight_decay=0.2)),
-    ],
-    ids=["sgd", "adam", "adamw"],
+    ("settings", "reference"), OPTIMIZERS, ids=[f"{settings.kind}-{n}" for n, (settings, _) in enumerate(OPTIMIZERS)]
 )
 def test_an_optimizer_moves_as_torchs_own_does(settings, reference):
     ours, theirs = nn.Parameter(torch.tensor([1.0, -2.0])), nn.Parameter(torch.tensor([1.0, -2.0]))
@@ -84,6 +112,36 @@ def test_class_weights_weigh_the_rows():
     assert float(losses.build("auto", "classification", weights=weights)(logits, targets)) == pytest.approx(
         float(wanted)
     )
+
+
+def test_the_first_steps_of_the_adaptive_methods_by_hand():
+    """AdaGrad moves by the rate, RMSProp by rate / √(1 − α), AdaDelta by rate · √(ε / (1 − ρ)), however steep."""
+    wanted = {
+        AdaGrad(kind="adagrad", lr=0.25): 0.25,
+        RmsProp(kind="rmsprop", lr=0.01, alpha=0.99): 0.01 / math.sqrt(0.01),
+        AdaDelta(kind="adadelta", lr=1.0, rho=0.9): math.sqrt(1e-6 / 0.1),
+    }
+    for settings, step in wanted.items():
+        parameter = nn.Parameter(torch.tensor([5.0]))
+        optimizer = optimizers.build([parameter], settings, CPU)
+        (3 * parameter).sum().backward()
+        optimizer.step()
+        assert 5.0 - parameter.item() == pytest.approx(step, abs=1e-6), settings.kind
+
+
+@pytest.mark.parametrize("settings", [settings for settings, _ in OPTIMIZERS], ids=lambda settings: settings.kind)
+def test_an_optimizer_keeps_no_more_than_the_memory_estimate_says(settings):
+    parameter = nn.Parameter(torch.ones(100))
+    optimizer = optimizers.build([parameter], settings, CPU)
+    parameter.sum().backward()
+    optimizer.step()
+    kept = sum(value.numel() for value in optimizer.state[parameter].values() if isinstance(value, torch.Tensor))
+    assert 100 * (COPIES[settings.kind] - 1) < kept < 100 * COPIES[settings.kind] + 10
+
+
+def test_nesterov_without_momentum_is_refused():
+    with pytest.raises(ValidationError, match="nesterov needs momentum above 0"):
+        Sgd(kind="sgd", momentum=0.0, nesterov=True)
 
 
 @pytest.mark.parametrize(

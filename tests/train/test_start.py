@@ -15,7 +15,8 @@ from torch import nn
 from tasks.core.context import Context
 from tasks.core.contracts import Prepared
 from tasks.core.home import Home
-from tasks.core.recipe import AdamW, Mlp, Recipe
+from tasks.core.recipe import Mlp, Recipe
+from tasks.core.training import AdamW
 from tasks.models import build
 from tasks.stores.packaged import Verified
 from tasks.stores.registry import VersionInfo

@@ -1,0 +1,150 @@
+"""The recipe's `training` block: how the weights are found, by which loss, optimizer and schedule."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from tasks.core.blocks import Block
+
+
+class Sgd(Block):
+    """Stochastic gradient descent with momentum."""
+
+    kind: Literal["sgd"]
+    lr: float = Field(default=0.05, gt=0)
+    """Learning rate before the schedule."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Part of the last step that is kept."""
+    nesterov: bool = False
+    """Take the gradient where the momentum leads (Nesterov, 1983; Sutskever et al., 2013)."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """L2 penalty."""
+
+    @model_validator(mode="after")
+    def _nesterov_looks_ahead(self) -> Sgd:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs momentum above 0; set it, or leave nesterov out")
+        return self
+
+
+class Adam(Block):
+    """Adam (Kingma & Ba, 2015)."""
+
+    kind: Literal["adam"]
+    lr: float = Field(default=1e-3, gt=0)
+    """Learning rate before the schedule."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """L2 penalty."""
+
+
+class AdamW(Block):
+    """Adam with decoupled weight decay (Loshchilov & Hutter, 2019)."""
+
+    kind: Literal["adamw"] = "adamw"
+    lr: float = Field(default=1e-3, gt=0)
+    """Learning rate before the schedule."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Share by which weights shrink at each step, times the learning rate."""
+
+
+class RmsProp(Block):
+    """RMSProp: steps divided by the root of a running mean of squared gradients (Tieleman & Hinton, 2012)."""
+
+    kind: Literal["rmsprop"]
+    lr: float = Field(default=1e-3, gt=0)
+    """Learning rate before the schedule."""
+    alpha: float = Field(default=0.99, ge=0, lt=1)
+    """Part of the running mean that is kept at each step."""
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Part of the last step that is kept."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """L2 penalty."""
+
+
+class AdaGrad(Block):
+    """AdaGrad: steps divided by the root of the sum of all squared gradients (Duchi et al., 2011)."""
+
+    kind: Literal["adagrad"]
+    lr: float = Field(default=0.01, gt=0)
+    """Learning rate before the schedule."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """L2 penalty."""
+
+
+class AdaDelta(Block):
+    """AdaDelta: steps as large as recent ones, so that no learning rate has to be found (Zeiler, 2012)."""
+
+    kind: Literal["adadelta"]
+    lr: float = Field(default=1.0, gt=0)
+    """What its own step is multiplied by, before the schedule."""
+    rho: float = Field(default=0.9, ge=0, lt=1)
+    """Part of the running means of squared gradients and steps that is kept at each step."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """L2 penalty."""
+
+
+class Nadam(Block):
+    """Adam with Nesterov's momentum (Dozat, 2016)."""
+
+    kind: Literal["nadam"]
+    lr: float = Field(default=2e-3, gt=0)
+    """Learning rate before the schedule."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """L2 penalty."""
+
+
+Optimizer = Annotated[Sgd | Adam | AdamW | RmsProp | AdaGrad | AdaDelta | Nadam, Field(discriminator="kind")]
+
+
+class ConstantSchedule(Block):
+    """The learning rate stays as it is."""
+
+    kind: Literal["constant"]
+
+
+class CosineSchedule(Block):
+    """Half a cosine from the learning rate down to `floor` times it, over all steps."""
+
+    kind: Literal["cosine"] = "cosine"
+    floor: float = Field(default=0.0, ge=0, lt=1)
+    """Part of the learning rate that is left at the end."""
+
+
+Schedule = Annotated[ConstantSchedule | CosineSchedule, Field(discriminator="kind")]
+
+
+class EarlyStopping(Block):
+    """Stop when the validation loss has not improved for `patience` epochs."""
+
+    patience: int = Field(default=10, gt=0)
+    """Epochs."""
+
+
+class Training(Block):
+    """How the weights are found."""
+
+    loss: Literal["auto", "cross_entropy", "mse", "mae", "huber"] = "auto"
+    """`auto`: cross-entropy for classification, mean squared error for regression."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """`balanced`: rare classes weigh as much in the loss as frequent ones."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the target that is spread over all classes."""
+    optimizer: Optimizer = AdamW()
+    schedule: Schedule = CosineSchedule()
+    epochs: int = Field(default=30, gt=0)
+    """At most so many passes over the training rows."""
+    batch_size: int = Field(default=64, gt=0)
+    """Rows per step."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """`auto`: bfloat16 autocast on a GPU that has it, float32 elsewhere."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto`: a GPU where there is one."""
+    gradient_clip: float | None = Field(default=None, gt=0)
+    """Largest norm of the gradient; none: not clipped."""
+    early_stopping: EarlyStopping | None = EarlyStopping()
+    seed: int = Field(default=0, ge=0)
+    """Of the first weights, dropout and the order of the rows."""
+    timeout_minutes: float = Field(default=60.0, gt=0)
+    """Training ends after so many minutes, with its best epoch so far."""
