@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from tasks.core.blocks import Block, Custom
+from tasks.core.objective import misfit
 from tasks.core.training import Training
 from tasks.core.upkeep import Alert, HybridPolicy, Monitoring, Retraining, Timetable
 
@@ -263,8 +264,13 @@ class Recipe(Block):
                 raise ValueError(
                     f"{field}: '{name}' is not a metric of {self.problem}; choose one of {', '.join(known)}"
                 )
-        if self.problem == "regression" and self.training.loss == "cross_entropy":
-            raise ValueError("training.loss: cross_entropy needs problem: classification")
-        if self.problem == "classification" and self.training.loss not in ("auto", "cross_entropy"):
-            raise ValueError(f"training.loss: {self.training.loss} needs problem: regression")
+        return self
+
+    @model_validator(mode="after")
+    def _loss_fits_the_problem(self) -> Recipe:
+        training = self.training
+        weights, smoothing = training.class_weights != "none", training.label_smoothing > 0
+        why = misfit(training.loss, self.problem, weights=weights, smoothing=smoothing)
+        if why:
+            raise ValueError(why)
         return self

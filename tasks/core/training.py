@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tasks.core.blocks import Block
+from tasks.core.objective import AutoLoss, Loss
 
 
 class Sgd(Block):
@@ -125,12 +126,12 @@ class EarlyStopping(Block):
 class Training(Block):
     """How the weights are found."""
 
-    loss: Literal["auto", "cross_entropy", "mse", "mae", "huber"] = "auto"
-    """`auto`: cross-entropy for classification, mean squared error for regression."""
+    loss: Loss = AutoLoss()
+    """What is minimised; a kind's name alone, as in `loss: huber`, takes its defaults."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced`: rare classes weigh as much in the loss as frequent ones."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the target that is spread over all classes."""
+    """Share of the target that is spread over all classes, where the loss is a cross-entropy."""
     optimizer: Optimizer = AdamW()
     schedule: Schedule = CosineSchedule()
     epochs: int = Field(default=30, gt=0)

@@ -18,9 +18,13 @@ OPTIMIZER_KINDS: dict[str, str] = {
 
 LOSS_KINDS: dict[str, str] = {
     "cross_entropy": "tasks.optim.losses:cross_entropy",
+    "binary_cross_entropy": "tasks.optim.losses:binary_cross_entropy",
+    "focal": "tasks.optim.losses:focal",
+    "hinge": "tasks.optim.losses:hinge",
     "mse": "tasks.optim.losses:mse",
     "mae": "tasks.optim.losses:mae",
     "huber": "tasks.optim.losses:huber",
+    "quantile": "tasks.optim.losses:quantile",
 }
 """Kind of loss → `(outputs, targets, …) -> scalar tensor`."""
 

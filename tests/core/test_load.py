@@ -60,6 +60,21 @@ def test_an_override_that_changes_a_kind_replaces_its_block(folder: Path) -> Non
     assert model.channels == (4,)
 
 
+def test_a_loss_is_named_alone_or_with_its_settings(folder: Path) -> None:
+    for written, overrides, wanted in [
+        ("", [], {"kind": "auto"}),
+        ("training: {loss: focal}", [], {"kind": "focal", "gamma": 2.0}),
+        ("training: {loss: {kind: focal, gamma: 1}}", [], {"kind": "focal", "gamma": 1.0}),
+        ("training: {loss: {kind: focal, gamma: 1}}", ["training.loss=hinge"], {"kind": "hinge"}),
+        ("training: {loss: {kind: focal, gamma: 1}}", ["training.loss.kind=hinge"], {"kind": "hinge"}),
+        ("training: {loss: {kind: focal}}", ["training.loss.gamma=0.5"], {"kind": "focal", "gamma": 0.5}),
+        ("training: {loss: hinge}", ["training.loss={kind: focal, gamma: 3}"], {"kind": "focal", "gamma": 3.0}),
+        ("", ["training.loss.kind=focal", "training.loss.gamma=3"], {"kind": "focal", "gamma": 3.0}),
+    ]:
+        (folder / "recipe.yaml").write_text(f"{MINIMAL}{written}\n")
+        assert load_recipe(str(folder), overrides).recipe.training.loss.model_dump() == wanted
+
+
 def test_an_override_can_delete_a_field(folder: Path) -> None:
     (folder / "recipe.yaml").write_text(MINIMAL + "training: {epochs: 5}\n")
     assert load_recipe(str(folder), ["~training.epochs"]).recipe.training.epochs == 30
@@ -125,6 +140,14 @@ REFUSED = [
     (["data.split.kind=time"], MINIMAL, "data.time must name the column"),
     (["data.split.kind=blocks"], MINIMAL, "'data.split.kind': 'blocks' is not one of 'random', 'time'."),
     (["model.kind=rnn"], MINIMAL, "'model.kind': 'rnn' is not one of 'mlp', 'cnn', 'custom'."),
+    (["training.loss=focus"], MINIMAL, "'training.loss.kind': 'focus' is not one of 'auto', 'cross_entropy'"),
+    (["training.loss={kind: focal, gama: 1}"], MINIMAL, "Did you mean 'gamma'?"),
+    (["training.loss={kind: focal, gamma: -1}"], MINIMAL, "'training.loss.gamma': input should be greater than or"),
+    (["training.loss=quantile"], MINIMAL, "quantile needs problem: regression"),
+    (["training.loss=hinge", "training.label_smoothing=0.1"], MINIMAL, "label_smoothing changes a cross-entropy"),
+    (["problem=regression", "training.loss=focal"], MINIMAL, "focal needs problem: classification"),
+    (["problem=regression", "training.class_weights=balanced"], MINIMAL, "class_weights needs classes"),
+    (["problem=regression", "training.label_smoothing=0.1"], MINIMAL, "label_smoothing needs classes"),
     (["data.split=time"], MINIMAL, "'data.split' must be a section"),
     (["data.reader={path: rows.csv}"], MINIMAL, "'data.reader.kind' is missing"),
 ]

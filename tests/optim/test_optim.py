@@ -1,4 +1,4 @@
-"""Optimizers, losses and schedules against torch and against values worked out by hand."""
+"""Optimizers and schedules against torch and against values worked out by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tasks.core.training import (
     RmsProp,
     Sgd,
 )
-from tasks.optim import LOSS_KINDS, OPTIMIZER_KINDS, SCHEDULE_KINDS, find, losses, optimizers, schedules
+from tasks.optim import LOSS_KINDS, OPTIMIZER_KINDS, SCHEDULE_KINDS, find, optimizers, schedules
 from tasks.train.memory import COPIES
 
 CPU = torch.device("cpu")
@@ -84,36 +84,6 @@ def test_frozen_parameters_are_left_out():
     assert [parameter is free for group in optimizer.param_groups for parameter in group["params"]] == [True]
 
 
-def test_cross_entropy_of_equal_logits_is_ln_c():
-    assert float(losses.cross_entropy(torch.zeros(4, 5), torch.tensor([0, 1, 2, 4]))) == pytest.approx(math.log(5))
-
-
-def test_label_smoothing_mixes_in_the_uniform_distribution():
-    logits = torch.tensor([[2.0, 0.0, -1.0]])
-    shares = torch.log_softmax(logits, dim=1)[0]
-    wanted = -(0.9 * shares[0] + 0.1 * shares.mean())
-    assert float(losses.cross_entropy(logits, torch.tensor([0]), smoothing=0.1)) == pytest.approx(
-        float(wanted), abs=1e-6
-    )
-
-
-def test_balanced_weights_let_classes_count_alike():
-    targets = torch.tensor([0, 0, 0, 2])
-    weights = losses.balanced_weights(targets, 3)
-    assert weights.tolist() == pytest.approx([4 / (2 * 3), 0.0, 4 / 2])
-    assert float(weights[targets].mean()) == pytest.approx(1.0)
-
-
-def test_class_weights_weigh_the_rows():
-    logits, targets = torch.tensor([[1.0, 0.0], [0.0, 3.0], [2.0, 0.0]]), torch.tensor([0, 0, 1])
-    weights = losses.balanced_weights(targets, 2)
-    each = -torch.log_softmax(logits, dim=1)[torch.arange(3), targets]
-    wanted = (weights[targets] * each).sum() / weights[targets].sum()
-    assert float(losses.build("auto", "classification", weights=weights)(logits, targets)) == pytest.approx(
-        float(wanted)
-    )
-
-
 def test_the_first_steps_of_the_adaptive_methods_by_hand():
     """AdaGrad moves by the rate, RMSProp by rate / √(1 − α), AdaDelta by rate · √(ε / (1 − ρ)), however steep."""
     wanted = {
@@ -142,16 +112,6 @@ def test_an_optimizer_keeps_no_more_than_the_memory_estimate_says(settings):
 def test_nesterov_without_momentum_is_refused():
     with pytest.raises(ValidationError, match="nesterov needs momentum above 0"):
         Sgd(kind="sgd", momentum=0.0, nesterov=True)
-
-
-@pytest.mark.parametrize(
-    ("kind", "wanted"), [("mse", (0.25 + 9) / 2), ("mae", (0.5 + 3) / 2), ("huber", (0.125 + 2.5) / 2), ("auto", 4.625)]
-)
-def test_losses_of_a_quantity_by_hand(kind, wanted):
-    loss = losses.build(kind, "regression")
-    outputs, targets = torch.tensor([[0.5], [3.0]]), torch.tensor([0.0, 0.0])
-    assert float(loss(outputs, targets)) == pytest.approx(wanted)
-    assert float(loss(outputs.reshape(-1), targets)) == pytest.approx(wanted)
 
 
 def test_a_constant_schedule_stays():
