@@ -106,14 +106,52 @@ class ConstantSchedule(Block):
 
 
 class CosineSchedule(Block):
-    """Half a cosine from the learning rate down to `floor` times it, over all steps."""
+    """Half a cosine from the learning rate down to `floor` times it, over all steps (Loshchilov & Hutter, 2017)."""
 
     kind: Literal["cosine"] = "cosine"
     floor: float = Field(default=0.0, ge=0, lt=1)
     """Part of the learning rate that is left at the end."""
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the steps over which it rises evenly to the learning rate before (Goyal et al., 2017)."""
 
 
-Schedule = Annotated[ConstantSchedule | CosineSchedule, Field(discriminator="kind")]
+class StepSchedule(Block):
+    """The learning rate falls at once, and again after each further share of the steps."""
+
+    kind: Literal["step"]
+    every: float = Field(default=0.3, gt=0, lt=1)
+    """Share of all steps between two falls."""
+    factor: float = Field(default=0.1, gt=0, lt=1)
+    """Part that is left after each."""
+
+
+class OneCycleSchedule(Block):
+    """Up to the learning rate and far down, each along half a cosine (Smith & Topin, 2018); momentum stays."""
+
+    kind: Literal["one_cycle"]
+    warmup: float = Field(default=0.3, gt=0, lt=1)
+    """Share of the steps over which it rises."""
+    start: float = Field(default=0.04, gt=0, le=1)
+    """Part of the learning rate at the first step."""
+    floor: float = Field(default=4e-6, ge=0, lt=1)
+    """Part of the learning rate at the last step."""
+
+
+class PlateauSchedule(Block):
+    """The learning rate falls when the validation loss has not improved for some epochs."""
+
+    kind: Literal["plateau"]
+    patience: int = Field(default=4, gt=0)
+    """Epochs without a new lowest validation loss before it falls; fewer than `training.early_stopping.patience`."""
+    factor: float = Field(default=0.3, gt=0, lt=1)
+    """Part that is left after each fall."""
+    floor: float = Field(default=1e-4, ge=0, lt=1)
+    """Part of the learning rate below which it does not fall."""
+
+
+Schedule = Annotated[
+    ConstantSchedule | CosineSchedule | StepSchedule | OneCycleSchedule | PlateauSchedule, Field(discriminator="kind")
+]
 
 
 class EarlyStopping(Block):
@@ -149,3 +187,13 @@ class Training(Block):
     """Of the first weights, dropout and the order of the rows."""
     timeout_minutes: float = Field(default=60.0, gt=0)
     """Training ends after so many minutes, with its best epoch so far."""
+
+    @model_validator(mode="after")
+    def _plateaus_are_seen_before_the_end(self) -> Training:
+        schedule, stopping = self.schedule, self.early_stopping
+        if schedule.kind == "plateau" and stopping is not None and schedule.patience >= stopping.patience:
+            raise ValueError(
+                f"schedule.patience is {schedule.patience}, and early_stopping.patience {stopping.patience} ends the "
+                "training before the learning rate falls; make the first smaller, or the second larger or null"
+            )
+        return self

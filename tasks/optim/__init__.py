@@ -31,8 +31,11 @@ LOSS_KINDS: dict[str, str] = {
 SCHEDULE_KINDS: dict[str, str] = {
     "constant": "tasks.optim.schedules:constant",
     "cosine": "tasks.optim.schedules:cosine",
+    "step": "tasks.optim.schedules:step",
+    "one_cycle": "tasks.optim.schedules:one_cycle",
+    "plateau": "tasks.optim.schedules:plateau",
 }
-"""Kind of schedule → `(step, steps, …) -> factor of the learning rate`."""
+"""Kind of schedule → `(step, steps, …) -> factor of the learning rate`; `plateau` has the losses in their place."""
 
 
 def find(place: str) -> Any:

@@ -63,7 +63,6 @@ class _Parts:
     loss: losses.Loss
     validation_loss: losses.Loss
     optimizer: torch.optim.Optimizer
-    factor: schedules.Factor
     deadline: float
 
 
@@ -94,7 +93,7 @@ def _epoch(job: Job, parts: _Parts, progress: Progress) -> Weights | None:
     """One epoch and its validation; gives the weights if they are the best so far."""
     started = time.monotonic()
     seed_everything(derive(job.training.seed, "epoch", progress.epoch))
-    train_loss, timed_out = _train(job, parts, progress.epoch)
+    train_loss, timed_out = _train(job, parts, progress)
     validation_loss, metrics = _validate(job, parts)
     progress.epoch += 1
     progress.seconds += time.monotonic() - started
@@ -117,19 +116,19 @@ def _epoch(job: Job, parts: _Parts, progress: Progress) -> Weights | None:
     return checkpoints.snapshot(job.network) if better or progress.best_loss is None else None
 
 
-def _train(job: Job, parts: _Parts, epoch: int) -> tuple[float, bool]:
+def _train(job: Job, parts: _Parts, progress: Progress) -> tuple[float, bool]:
     """One pass over the training rows: mean loss of a row, and whether the time ran out on the way."""
     job.network.train()
     rows, size, device = len(job.train), job.training.batch_size, job.train.device
-    steps = len(bounds(rows, size))
+    epoch, steps = progress.epoch, len(bounds(rows, size))
+    factor = schedules.build(job.training.schedule, [row["validation_loss"] for row in progress.history])
     total, seen = torch.zeros((), device=device), 0
     timed_out = False
     for step, (inputs, targets) in enumerate(
         batches(job.train, size, shuffled(rows, job.training.seed, epoch, device))
     ):
-        factor = parts.factor(epoch * steps + step, job.training.epochs * steps)
         for group in parts.optimizer.param_groups:
-            group["lr"] = job.training.optimizer.lr * factor
+            group["lr"] = job.training.optimizer.lr * factor(epoch * steps + step, job.training.epochs * steps)
         parts.optimizer.zero_grad(set_to_none=True)
         with precision(job):
             outputs = job.network(inputs)
@@ -174,7 +173,6 @@ def _parts(job: Job, optimizer: torch.optim.Optimizer, progress: Progress) -> _P
         loss=losses.build(training.loss, job.problem, smoothing=training.label_smoothing, weights=weights),
         validation_loss=losses.build(training.loss, job.problem, weights=weights),
         optimizer=optimizer,
-        factor=schedules.build(training.schedule),
         deadline=time.monotonic() + training.timeout_minutes * 60 - progress.seconds,
     )
 

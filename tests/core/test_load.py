@@ -148,6 +148,7 @@ REFUSED = [
     (["problem=regression", "training.loss=focal"], MINIMAL, "focal needs problem: classification"),
     (["problem=regression", "training.class_weights=balanced"], MINIMAL, "class_weights needs classes"),
     (["problem=regression", "training.label_smoothing=0.1"], MINIMAL, "label_smoothing needs classes"),
+    (["training.schedule={kind: plateau, patience: 10}"], MINIMAL, "ends the training before the learning rate falls"),
     (["data.split=time"], MINIMAL, "'data.split' must be a section"),
     (["data.reader={path: rows.csv}"], MINIMAL, "'data.reader.kind' is missing"),
 ]

@@ -1,4 +1,4 @@
-"""Optimizers and schedules against torch and against values worked out by hand."""
+"""Optimizers against torch and against values worked out by hand."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from tasks.core.training import (
     AdaGrad,
     Adam,
     AdamW,
-    ConstantSchedule,
-    CosineSchedule,
     Nadam,
     RmsProp,
     Sgd,
 )
-from tasks.optim import LOSS_KINDS, OPTIMIZER_KINDS, SCHEDULE_KINDS, find, optimizers, schedules
+from tasks.optim import LOSS_KINDS, OPTIMIZER_KINDS, SCHEDULE_KINDS, find, optimizers
 from tasks.train.memory import COPIES
 
 CPU = torch.device("cpu")
@@ -112,24 +110,3 @@ def test_an_optimizer_keeps_no_more_than_the_memory_estimate_says(settings):
 def test_nesterov_without_momentum_is_refused():
     with pytest.raises(ValidationError, match="nesterov needs momentum above 0"):
         Sgd(kind="sgd", momentum=0.0, nesterov=True)
-
-
-def test_a_constant_schedule_stays():
-    factor = schedules.build(ConstantSchedule(kind="constant"))
-    assert [factor(step, 10) for step in (0, 5, 10)] == [1, 1, 1]
-
-
-def test_a_cosine_falls_from_one_to_its_floor():
-    factor = schedules.build(CosineSchedule(floor=0.2))
-    assert [factor(step, 10) for step in (0, 5, 10, 99)] == pytest.approx([1.0, 0.6, 0.2, 0.2])
-    assert schedules.cosine(0, 0) == pytest.approx(1.0)
-
-
-def test_the_cosine_is_torchs():
-    parameter = nn.Parameter(torch.ones(1))
-    optimizer = torch.optim.SGD([parameter], lr=1.0)
-    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=7, eta_min=0.1)
-    for step in range(7):
-        assert optimizer.param_groups[0]["lr"] == pytest.approx(schedules.cosine(step, 7, floor=0.1))
-        optimizer.step()
-        theirs.step()

@@ -1,4 +1,4 @@
-"""Every optimizer and loss trains in the real loop, and resumes to the bits of an uninterrupted training."""
+"""Every optimizer, loss and schedule trains in the real loop, and resumes to the bits of an uninterrupted training."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from tasks.core.training import (
     AdaGrad,
     Adam,
     AdamW,
+    ConstantSchedule,
     CosineSchedule,
     Nadam,
+    OneCycleSchedule,
+    PlateauSchedule,
     RmsProp,
     Sgd,
+    StepSchedule,
 )
-from tasks.optim import OPTIMIZER_KINDS
+from tasks.optim import OPTIMIZER_KINDS, SCHEDULE_KINDS
 from tasks.train.batches import Rows
 from tasks.train.loop import fit
 from tests.train.interrupting import Interrupted, folder, stop_after
@@ -33,8 +37,18 @@ OPTIMIZERS = [
 ]
 
 
-def test_every_kind_of_optimizer_is_tried():
+SCHEDULES = [
+    ConstantSchedule(kind="constant"),
+    CosineSchedule(warmup=0.25),
+    StepSchedule(kind="step", every=0.25),
+    OneCycleSchedule(kind="one_cycle"),
+    PlateauSchedule(kind="plateau", patience=1, factor=0.5),
+]
+
+
+def test_every_kind_of_optimizer_and_schedule_is_tried():
     assert [settings.kind for settings in OPTIMIZERS] == list(OPTIMIZER_KINDS)
+    assert [settings.kind for settings in SCHEDULES] == list(SCHEDULE_KINDS)
 
 
 @pytest.mark.parametrize("problem", ["classification", "regression"])
@@ -86,6 +100,33 @@ def test_a_resumed_training_gives_the_bits_of_an_uninterrupted_one(make_job, tmp
     assert resumed.weights_sha256 == whole.weights_sha256
     # The epoch that was interrupted had no checkpoint yet, and is the first to be done again.
     assert seen == list(range(interrupted_at, 7))
-    assert [row["train_loss"] for row in resumed.progress.history] == [
-        row["train_loss"] for row in whole.progress.history
-    ]
+    assert measured(resumed) == measured(whole)
+
+
+@pytest.mark.parametrize("interrupted_at", [3, 6, 8])
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda settings: settings.kind)
+def test_a_schedule_goes_on_where_it_was_interrupted(make_job, tmp_path, schedule, interrupted_at):
+    settings = {"epochs": 10, "optimizer": Sgd(kind="sgd", lr=2.0), "schedule": schedule, "early_stopping": None}
+    whole = fit(make_job(folder=folder(tmp_path, "whole"), **settings))
+    with pytest.raises(Interrupted):
+        fit(make_job(folder=folder(tmp_path, "cut"), **settings), [stop_after(interrupted_at)])
+    resumed = fit(make_job(folder=folder(tmp_path, "cut"), **settings))
+    assert resumed.weights_sha256 == whole.weights_sha256 and measured(resumed) == measured(whole)
+    rates = {row["learning_rate"] for row in whole.progress.history}
+    assert (len(rates) == 1) == (schedule.kind == "constant")
+
+
+def test_a_plateau_lowers_the_rate_of_the_epoch_after_it_was_seen(make_job):
+    schedule = PlateauSchedule(kind="plateau", patience=2, factor=0.5)
+    optimizer = Sgd(kind="sgd", lr=1e-12)
+    model = Mlp(hidden=(8,), dropout=0.0)
+    job = make_job(epochs=7, optimizer=optimizer, schedule=schedule, model=model, early_stopping=None)
+    history = fit(job).progress.history
+    assert len({row["validation_loss"] for row in history}) == 1
+    # The first epoch has the lowest loss; every second one after it is the end of a patience.
+    assert [row["learning_rate"] / 1e-12 for row in history] == pytest.approx([1, 1, 1, 0.5, 0.5, 0.25, 0.25])
+
+
+def measured(fitted):
+    """The history without the seconds, which differ."""
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in fitted.progress.history]
