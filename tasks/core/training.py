@@ -175,11 +175,15 @@ class Training(Block):
     epochs: int = Field(default=30, gt=0)
     """At most so many passes over the training rows."""
     batch_size: int = Field(default=64, gt=0)
-    """Rows per step."""
+    """Rows whose losses and gradients are computed at once."""
+    accumulate: int = Field(default=1, gt=0)
+    """Batches per step: one step by the mean gradient of their rows, in the memory of a single batch."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto`: bfloat16 autocast on a GPU that has it, float32 elsewhere."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto`: a GPU where there is one."""
+    l1: float = Field(default=0.0, ge=0)
+    """Penalty per unit of the weights' absolute size, biases and norms left out; `optimizer.weight_decay` is L2."""
     gradient_clip: float | None = Field(default=None, gt=0)
     """Largest norm of the gradient; none: not clipped."""
     early_stopping: EarlyStopping | None = EarlyStopping()

@@ -22,8 +22,8 @@ from tasks.core.recipe import Problem
 from tasks.core.seeds import derive, seed_everything
 from tasks.core.training import Training
 from tasks.optim import losses, optimizers, schedules
-from tasks.train import checkpoints
-from tasks.train.batches import Rows, batches, bounds, shuffled
+from tasks.train import checkpoints, penalty
+from tasks.train.batches import Rows, batches, bounds, groups, shuffled
 from tasks.train.checkpoints import Progress, Weights
 from tasks.train.device import autocast_type, threads_for
 
@@ -119,30 +119,42 @@ def _epoch(job: Job, parts: _Parts, progress: Progress) -> Weights | None:
 def _train(job: Job, parts: _Parts, progress: Progress) -> tuple[float, bool]:
     """One pass over the training rows: mean loss of a row, and whether the time ran out on the way."""
     job.network.train()
-    rows, size, device = len(job.train), job.training.batch_size, job.train.device
-    epoch, steps = progress.epoch, len(bounds(rows, size))
-    factor = schedules.build(job.training.schedule, [row["validation_loss"] for row in progress.history])
+    training, device = job.training, job.train.device
+    order = shuffled(len(job.train), training.seed, progress.epoch, device)
+    steps = groups(bounds(len(order), training.batch_size), training.accumulate)
+    factor = schedules.build(training.schedule, [row["validation_loss"] for row in progress.history])
     total, seen = torch.zeros((), device=device), 0
     timed_out = False
-    for step, (inputs, targets) in enumerate(
-        batches(job.train, size, shuffled(rows, job.training.seed, epoch, device))
-    ):
-        for group in parts.optimizer.param_groups:
-            group["lr"] = job.training.optimizer.lr * factor(epoch * steps + step, job.training.epochs * steps)
-        parts.optimizer.zero_grad(set_to_none=True)
-        with precision(job):
-            outputs = job.network(inputs)
-        loss = parts.loss(outputs.float(), targets)
-        loss.backward()
-        if job.training.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(job.network.parameters(), job.training.gradient_clip)
-        parts.optimizer.step()
-        total += loss.detach() * len(targets)
-        seen += len(targets)
+    for step, group in enumerate(steps):
+        share = factor(progress.epoch * len(steps) + step, training.epochs * len(steps))
+        for options in parts.optimizer.param_groups:
+            options["lr"] = training.optimizer.lr * share
+        total += _step(job, parts, group, order)
+        seen = group[-1][1]
         if time.monotonic() > parts.deadline:
             timed_out = True
             break
     return float(total) / seen, timed_out
+
+
+def _step(job: Job, parts: _Parts, group: Sequence[tuple[int, int]], order: torch.Tensor) -> torch.Tensor:
+    """One step by the mean gradient of the rows of a group of batches; gives the sum of their losses."""
+    training, rows = job.training, group[-1][1] - group[0][0]
+    parts.optimizer.zero_grad(set_to_none=True)
+    total = torch.zeros((), device=job.train.device)
+    for start, end in group:
+        inputs, targets = job.train.take(order[start:end])
+        with precision(job):
+            outputs = job.network(inputs)
+        loss = parts.loss(outputs.float(), targets)
+        (loss * ((end - start) / rows)).backward()
+        total += loss.detach() * (end - start)
+    if training.l1 > 0:
+        (training.l1 * penalty.l1(job.network)).backward()
+    if training.gradient_clip is not None:
+        nn.utils.clip_grad_norm_(job.network.parameters(), training.gradient_clip)
+    parts.optimizer.step()
+    return total
 
 
 def _validate(job: Job, parts: _Parts) -> tuple[float, dict[str, float]]:
