@@ -17,9 +17,12 @@ from tasks.core.upkeep import Alert, HybridPolicy, Monitoring, Retraining, Timet
 
 Problem = Literal["classification", "regression"]
 
-CLASSIFICATION_METRICS = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "roc_auc", "log_loss")
-REGRESSION_METRICS = ("rmse", "mae", "r2")
-SMALLER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
+COMPARED_CLASSIFICATION_METRICS = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "roc_auc", "log_loss")
+COMPARED_REGRESSION_METRICS = ("rmse", "mae", "r2")
+"""Metrics that two models can be compared by: `tasks/core/stats` has a test of each, with a simulated error rate."""
+CLASSIFICATION_METRICS = (*COMPARED_CLASSIFICATION_METRICS, "pr_auc", "top_3", "brier", "ece")
+REGRESSION_METRICS = (*COMPARED_REGRESSION_METRICS, "mape")
+SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "ece", "rmse", "mae", "mape"})
 
 
 class CsvReader(Block):
@@ -195,7 +198,7 @@ class Promotion(Block):
     rule: Literal["auto", "superior", "non_inferior"] = "auto"
     """`auto`: superior where the recipe changed, non_inferior where only the data are newer."""
     metric: str | None = None
-    """Metric both models are compared by; none: accuracy or rmse."""
+    """Metric both models are compared by, one with a test of its own; none: accuracy or rmse."""
     gain: float = Field(default=0.0, ge=0)
     """`superior`: shown to be better by more than this."""
     margin: float = Field(default=0.02, gt=0)
@@ -255,14 +258,21 @@ class Recipe(Block):
 
     @model_validator(mode="after")
     def _metrics_fit_the_problem(self) -> Recipe:
-        known = CLASSIFICATION_METRICS if self.problem == "classification" else REGRESSION_METRICS
-        for field, name in [
-            ("gates.promotion.metric", self.metric),
-            *((f"gates.thresholds.{name}", name) for name in self.gates.thresholds),
+        classes = self.problem == "classification"
+        known = CLASSIFICATION_METRICS if classes else REGRESSION_METRICS
+        compared = COMPARED_CLASSIFICATION_METRICS if classes else COMPARED_REGRESSION_METRICS
+        for field, name, choices in [
+            ("gates.promotion.metric", self.metric, compared),
+            *((f"gates.thresholds.{name}", name, known) for name in self.gates.thresholds),
         ]:
             if name not in known:
                 raise ValueError(
-                    f"{field}: '{name}' is not a metric of {self.problem}; choose one of {', '.join(known)}"
+                    f"{field}: '{name}' is not a metric of {self.problem}; choose one of {', '.join(choices)}"
+                )
+            if name not in choices:
+                raise ValueError(
+                    f"{field}: no test tells two models apart by {name}, which may stand in gates.thresholds; "
+                    f"choose one of {', '.join(choices)}"
                 )
         return self
 
