@@ -184,6 +184,8 @@ class Training(Block):
     """`auto`: a GPU where there is one."""
     l1: float = Field(default=0.0, ge=0)
     """Penalty per unit of the weights' absolute size, biases and norms left out; `optimizer.weight_decay` is L2."""
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """Part of a running mean of the weights that each step keeps, say 0.99; none: the weights are saved, not a mean."""
     gradient_clip: float | None = Field(default=None, gt=0)
     """Largest norm of the gradient; none: not clipped."""
     early_stopping: EarlyStopping | None = EarlyStopping()

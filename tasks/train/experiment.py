@@ -64,6 +64,7 @@ def preflight(
         batch_size=min(training.batch_size, len(inputs)),
         device=place,
         free_bytes=device.free_bytes(place),
+        averaged=training.ema is not None,
         seed=training.seed,
     )
     memory = fits_in_memory(probe)

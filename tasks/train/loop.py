@@ -22,7 +22,7 @@ from tasks.core.recipe import Problem
 from tasks.core.seeds import derive, seed_everything
 from tasks.core.training import Training
 from tasks.optim import losses, optimizers, schedules
-from tasks.train import checkpoints, penalty
+from tasks.train import averaging, checkpoints, penalty
 from tasks.train.batches import Rows, batches, bounds, groups, shuffled
 from tasks.train.checkpoints import Progress, Weights
 from tasks.train.device import autocast_type, threads_for
@@ -63,6 +63,8 @@ class _Parts:
     loss: losses.Loss
     validation_loss: losses.Loss
     optimizer: torch.optim.Optimizer
+    mean: Weights
+    """The running mean of the weights; empty where the recipe asks for none."""
     deadline: float
 
 
@@ -74,15 +76,17 @@ def fit(job: Job, callbacks: Sequence[Callback] = ()) -> Fitted:
 
 def _fit(job: Job, callbacks: Sequence[Callback]) -> Fitted:
     optimizer = optimizers.build(job.network.parameters(), job.training.optimizer, job.train.device)
-    progress, best = checkpoints.restore(job.folder, job.network, optimizer) or (Progress(), {})
-    parts = _parts(job, optimizer, progress)
+    progress, best, mean = checkpoints.restore(job.folder, job.network, optimizer) or (Progress(), {}, {})
+    if job.training.ema is not None and progress.epoch == 0:
+        mean = checkpoints.snapshot(job.network)
+    parts = _parts(job, optimizer, mean, progress)
     saved = time.monotonic()
     while progress.stopped is None:
         best = _epoch(job, parts, progress) or best
         for callback in callbacks:
             callback(progress)
         if progress.stopped is None and time.monotonic() - saved >= job.checkpoint_seconds:
-            checkpoints.save_checkpoint(job.folder, job.network, best, optimizer, progress)
+            checkpoints.save_checkpoint(job.folder, job.network, best, mean, optimizer, progress)
             saved = time.monotonic()
     digest = checkpoints.finish(job.folder, best, progress)
     job.network.load_state_dict(best)
@@ -94,7 +98,8 @@ def _epoch(job: Job, parts: _Parts, progress: Progress) -> Weights | None:
     started = time.monotonic()
     seed_everything(derive(job.training.seed, "epoch", progress.epoch))
     train_loss, timed_out = _train(job, parts, progress)
-    validation_loss, metrics = _validate(job, parts)
+    with averaging.holding(job.network, parts.mean):
+        validation_loss, metrics = _validate(job, parts)
     progress.epoch += 1
     progress.seconds += time.monotonic() - started
     progress.history.append(
@@ -113,7 +118,10 @@ def _epoch(job: Job, parts: _Parts, progress: Progress) -> Weights | None:
     broken = not (math.isfinite(train_loss) and math.isfinite(validation_loss))
     progress.stopped = _reason_to_stop(job.training, progress, timed_out, broken)
     # A training that was never finite still gives its weights, for the gate `finite` to refuse.
-    return checkpoints.snapshot(job.network) if better or progress.best_loss is None else None
+    if not better and progress.best_loss is not None:
+        return None
+    with averaging.holding(job.network, parts.mean):
+        return checkpoints.snapshot(job.network)
 
 
 def _train(job: Job, parts: _Parts, progress: Progress) -> tuple[float, bool]:
@@ -126,10 +134,13 @@ def _train(job: Job, parts: _Parts, progress: Progress) -> tuple[float, bool]:
     total, seen = torch.zeros((), device=device), 0
     timed_out = False
     for step, group in enumerate(steps):
-        share = factor(progress.epoch * len(steps) + step, training.epochs * len(steps))
+        taken = progress.epoch * len(steps) + step
+        share = factor(taken, training.epochs * len(steps))
         for options in parts.optimizer.param_groups:
             options["lr"] = training.optimizer.lr * share
         total += _step(job, parts, group, order)
+        if training.ema is not None:
+            averaging.update(parts.mean, job.network, training.ema, taken)
         seen = group[-1][1]
         if time.monotonic() > parts.deadline:
             timed_out = True
@@ -176,7 +187,7 @@ def precision(job: Job) -> contextlib.AbstractContextManager[Any]:
     return torch.autocast(job.train.device.type, dtype=kind) if kind is not None else contextlib.nullcontext()
 
 
-def _parts(job: Job, optimizer: torch.optim.Optimizer, progress: Progress) -> _Parts:
+def _parts(job: Job, optimizer: torch.optim.Optimizer, mean: Weights, progress: Progress) -> _Parts:
     training = job.training
     weights = None
     if training.class_weights == "balanced" and job.problem == "classification":
@@ -185,6 +196,7 @@ def _parts(job: Job, optimizer: torch.optim.Optimizer, progress: Progress) -> _P
         loss=losses.build(training.loss, job.problem, smoothing=training.label_smoothing, weights=weights),
         validation_loss=losses.build(training.loss, job.problem, weights=weights),
         optimizer=optimizer,
+        mean=mean,
         deadline=time.monotonic() + training.timeout_minutes * 60 - progress.seconds,
     )
 

@@ -56,6 +56,8 @@ class Probe:
     device: torch.device
     free_bytes: int
     """Memory that can still be had on the device."""
+    averaged: bool = False
+    """Whether the training keeps a running mean of the weights."""
     seed: int = 0
 
 
@@ -172,7 +174,8 @@ def fits_in_memory(probe: Probe) -> Gate:
 
     Estimated on torch's meta device, which computes shapes and allocates nothing.
     """
-    found: Need = need(probe.make, probe.inputs.shape[1:], probe.batch_size, probe.optimizer)
+    shape = probe.inputs.shape[1:]
+    found: Need = need(probe.make, shape, probe.batch_size, probe.optimizer, averaged=probe.averaged)
     allowed = int(0.9 * probe.free_bytes)
     evidence = {"needed_bytes": found.total, "parameters": found.parameters, "batch_size": probe.batch_size}
     if found.total <= allowed:

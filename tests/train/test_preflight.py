@@ -177,6 +177,8 @@ def test_the_estimate_of_memory_agrees_with_a_count_by_hand():
     assert found.parameters == weights
     # Weights and best copy, gradients, two moments.
     assert found.weights == 4 * weights * (2 + 1 + 2)
+    mean = need(lambda: network.to(device="meta"), (10,), 8, "adam", averaged=True)
+    assert mean.weights - found.weights == 4 * weights
     # Inputs [8, 10] and the activations [8, 20] that the ReLU and the last layer share; each with a gradient.
     assert found.activations == 2 * 4 * 8 * (10 + 20)
 
