@@ -40,7 +40,16 @@ BYTES_PER_WEIGHT = 40
 """Of AdamW in float32, at least: forward and backward pass each read a weight, its gradient is written; the optimizer
 reads weight, gradient and both moments and writes weight and moments back. Ten numbers of four bytes."""
 OPTIMIZER = SimpleNamespace(kind="adamw", lr=1e-3, weight_decay=0.01)
-TRAINING = {"loss": "auto", "label_smoothing": 0.0, "class_weights": "none", "gradient_clip": None, "seed": 0}
+TRAINING = {
+    "loss": SimpleNamespace(kind="auto", model_dump=lambda exclude: {}),
+    "label_smoothing": 0.0,
+    "class_weights": "none",
+    "gradient_clip": None,
+    "l1": 0.0,
+    "accumulate": 1,
+    "ema": None,
+    "seed": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -78,9 +87,10 @@ def parts_of(case: Case, device: torch.device) -> steps.Parts:
     targets = torch.randint(0, case.classes, (case.rows,)).to(device)
     return steps.Parts(
         network.train(),
-        losses.build("auto", "classification"),
+        losses.build(TRAINING["loss"], "classification"),
         optimizers.build(network.parameters(), OPTIMIZER, device),  # type: ignore[arg-type]
         Rows(inputs, targets, device),
+        case.batch,
         torch.bfloat16 if device.type == "cuda" else None,
     )
 

@@ -11,13 +11,18 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from tasks.core.blocks import Block, Custom
+from tasks.core.objective import misfit
+from tasks.core.training import Training
 from tasks.core.upkeep import Alert, HybridPolicy, Monitoring, Retraining, Timetable
 
 Problem = Literal["classification", "regression"]
 
-CLASSIFICATION_METRICS = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "roc_auc", "log_loss")
-REGRESSION_METRICS = ("rmse", "mae", "r2")
-SMALLER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
+COMPARED_CLASSIFICATION_METRICS = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "roc_auc", "log_loss")
+COMPARED_REGRESSION_METRICS = ("rmse", "mae", "r2")
+"""Metrics that two models can be compared by: `tasks/core/stats` has a test of each, with a simulated error rate."""
+CLASSIFICATION_METRICS = (*COMPARED_CLASSIFICATION_METRICS, "pr_auc", "top_3", "brier", "ece")
+REGRESSION_METRICS = (*COMPARED_REGRESSION_METRICS, "mape")
+SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "ece", "rmse", "mae", "mape"})
 
 
 class CsvReader(Block):
@@ -187,100 +192,13 @@ class Cnn(Block):
 Model = Annotated[Mlp | Cnn | Custom, Field(discriminator="kind")]
 
 
-class Sgd(Block):
-    """Stochastic gradient descent with momentum."""
-
-    kind: Literal["sgd"]
-    lr: float = Field(default=0.05, gt=0)
-    """Learning rate before the schedule."""
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Part of the last step that is kept."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """L2 penalty."""
-
-
-class Adam(Block):
-    """Adam (Kingma & Ba, 2015)."""
-
-    kind: Literal["adam"]
-    lr: float = Field(default=1e-3, gt=0)
-    """Learning rate before the schedule."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """L2 penalty."""
-
-
-class AdamW(Block):
-    """Adam with decoupled weight decay (Loshchilov & Hutter, 2019)."""
-
-    kind: Literal["adamw"] = "adamw"
-    lr: float = Field(default=1e-3, gt=0)
-    """Learning rate before the schedule."""
-    weight_decay: float = Field(default=0.01, ge=0)
-    """Share by which weights shrink at each step, times the learning rate."""
-
-
-Optimizer = Annotated[Sgd | Adam | AdamW, Field(discriminator="kind")]
-
-
-class ConstantSchedule(Block):
-    """The learning rate stays as it is."""
-
-    kind: Literal["constant"]
-
-
-class CosineSchedule(Block):
-    """Half a cosine from the learning rate down to `floor` times it, over all steps."""
-
-    kind: Literal["cosine"] = "cosine"
-    floor: float = Field(default=0.0, ge=0, lt=1)
-    """Part of the learning rate that is left at the end."""
-
-
-Schedule = Annotated[ConstantSchedule | CosineSchedule, Field(discriminator="kind")]
-
-
-class EarlyStopping(Block):
-    """Stop when the validation loss has not improved for `patience` epochs."""
-
-    patience: int = Field(default=10, gt=0)
-    """Epochs."""
-
-
-class Training(Block):
-    """How the weights are found."""
-
-    loss: Literal["auto", "cross_entropy", "mse", "mae", "huber"] = "auto"
-    """`auto`: cross-entropy for classification, mean squared error for regression."""
-    class_weights: Literal["none", "balanced"] = "none"
-    """`balanced`: rare classes weigh as much in the loss as frequent ones."""
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the target that is spread over all classes."""
-    optimizer: Optimizer = AdamW()
-    schedule: Schedule = CosineSchedule()
-    epochs: int = Field(default=30, gt=0)
-    """At most so many passes over the training rows."""
-    batch_size: int = Field(default=64, gt=0)
-    """Rows per step."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto`: bfloat16 autocast on a GPU that has it, float32 elsewhere."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """`auto`: a GPU where there is one."""
-    gradient_clip: float | None = Field(default=None, gt=0)
-    """Largest norm of the gradient; none: not clipped."""
-    early_stopping: EarlyStopping | None = EarlyStopping()
-    seed: int = Field(default=0, ge=0)
-    """Of the first weights, dropout and the order of the rows."""
-    timeout_minutes: float = Field(default=60.0, gt=0)
-    """Training ends after so many minutes, with its best epoch so far."""
-
-
 class Promotion(Block):
     """When a challenger may replace the champion."""
 
     rule: Literal["auto", "superior", "non_inferior"] = "auto"
     """`auto`: superior where the recipe changed, non_inferior where only the data are newer."""
     metric: str | None = None
-    """Metric both models are compared by; none: accuracy or rmse."""
+    """Metric both models are compared by, one with a test of its own; none: accuracy or rmse."""
     gain: float = Field(default=0.0, ge=0)
     """`superior`: shown to be better by more than this."""
     margin: float = Field(default=0.02, gt=0)
@@ -340,17 +258,29 @@ class Recipe(Block):
 
     @model_validator(mode="after")
     def _metrics_fit_the_problem(self) -> Recipe:
-        known = CLASSIFICATION_METRICS if self.problem == "classification" else REGRESSION_METRICS
-        for field, name in [
-            ("gates.promotion.metric", self.metric),
-            *((f"gates.thresholds.{name}", name) for name in self.gates.thresholds),
+        classes = self.problem == "classification"
+        known = CLASSIFICATION_METRICS if classes else REGRESSION_METRICS
+        compared = COMPARED_CLASSIFICATION_METRICS if classes else COMPARED_REGRESSION_METRICS
+        for field, name, choices in [
+            ("gates.promotion.metric", self.metric, compared),
+            *((f"gates.thresholds.{name}", name, known) for name in self.gates.thresholds),
         ]:
             if name not in known:
                 raise ValueError(
-                    f"{field}: '{name}' is not a metric of {self.problem}; choose one of {', '.join(known)}"
+                    f"{field}: '{name}' is not a metric of {self.problem}; choose one of {', '.join(choices)}"
                 )
-        if self.problem == "regression" and self.training.loss == "cross_entropy":
-            raise ValueError("training.loss: cross_entropy needs problem: classification")
-        if self.problem == "classification" and self.training.loss not in ("auto", "cross_entropy"):
-            raise ValueError(f"training.loss: {self.training.loss} needs problem: regression")
+            if name not in choices:
+                raise ValueError(
+                    f"{field}: no test tells two models apart by {name}, which may stand in gates.thresholds; "
+                    f"choose one of {', '.join(choices)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _loss_fits_the_problem(self) -> Recipe:
+        training = self.training
+        weights, smoothing = training.class_weights != "none", training.label_smoothing > 0
+        why = misfit(training.loss, self.problem, weights=weights, smoothing=smoothing)
+        if why:
+            raise ValueError(why)
         return self

@@ -16,8 +16,9 @@ def baseline_metrics(
     """Metrics of the trivial predictor on `targets`, and why the others have no value.
 
     Classification: the most frequent training class for every row (the first one, if several are), with
-    the classes' training shares as probabilities; that gives log_loss its best constant and roc_auc 0.5.
-    Regression: the training mean, for mae the training median: each metric's best constant.
+    the classes' training shares as probabilities; that gives log_loss and brier their best constant and roc_auc 0.5.
+    Regression: the training mean, for mae the training median: each metric's best constant. So also for mape, whose
+    best constant lies a little lower.
 
     Args:
         problem: "classification" or "regression".
@@ -29,7 +30,7 @@ def baseline_metrics(
         known = np.asarray(training, dtype=np.float64)
         values, undefined = compute(problem, targets, np.full(len(targets), known.mean()))
         others, _ = compute(problem, targets, np.full(len(targets), float(np.median(known))))
-        return {**values, **({"mae": others["mae"]} if "mae" in others else {})}, undefined
+        return {**values, **{name: others[name] for name in ("mae", "mape") if name in others}}, undefined
     counts = np.bincount(codes(training, classes), minlength=len(classes))
     shares = np.tile(counts / counts.sum(), (len(targets), 1))
     majority = classes[int(counts.argmax())]

@@ -7,11 +7,12 @@ raise `Undefined` where there are no rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tasks.metrics import Undefined
+from tasks.metrics.curves import calibration_error, precision_recall_points
 
 
 def accuracy(
@@ -69,11 +70,7 @@ def roc_auc(
     Raises:
         Undefined: no usable probabilities, or a class has no row or all rows.
     """
-    scores = _usable(targets, probabilities, classes)
-    if scores.shape[1] < 2:
-        raise Undefined("there is one class only")
-    columns = [1] if scores.shape[1] == 2 else list(range(scores.shape[1]))
-    return float(np.mean([binary_roc_auc(targets == column, scores[:, column], classes[column]) for column in columns]))
+    return _by_class(binary_roc_auc, targets, probabilities, classes)
 
 
 def log_loss(
@@ -85,6 +82,67 @@ def log_loss(
         Undefined: no usable probabilities.
     """
     return float(np.mean(row_log_loss(targets, _usable(targets, probabilities, classes))))
+
+
+def pr_auc(
+    targets: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray | None, classes: Sequence[str]
+) -> float:
+    """Average precision: the precision at each threshold, weighed by the recall gained there, in [0, 1].
+
+    Two classes: the last is the positive one. More: mean over classes, each against the rest. A model that says
+    nothing reaches the share of the class. No straight lines are drawn between thresholds, which would flatter
+    (Davis & Goadrich, 2006).
+
+    Raises:
+        Undefined: no usable probabilities, or a class has no row or all rows.
+    """
+    return _by_class(_average_precision, targets, probabilities, classes)
+
+
+def top_3(
+    targets: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray | None, classes: Sequence[str]
+) -> float:
+    """Share of rows whose class is among the three most probable, in [0, 1]; of equals, earlier classes come first.
+
+    Three, however many classes there are, so that a bound means the same after a class was added.
+
+    Raises:
+        Undefined: no usable probabilities, or at most three classes, of which each is among the first three.
+    """
+    scores = _usable(targets, probabilities, classes)
+    if scores.shape[1] <= 3:
+        raise Undefined(f"each of {scores.shape[1]} classes is among the first three")
+    first = np.argsort(-scores, axis=1, kind="stable")[:, :3]
+    return float(np.mean((first == targets[:, None]).any(axis=1)))
+
+
+def brier(
+    targets: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray | None, classes: Sequence[str]
+) -> float:
+    """Half the squared distance of the probabilities to the truth, from 0 to 1 (Brier, 1950, who did not halve).
+
+    For two classes it is (P(last class) − truth)².
+
+    Raises:
+        Undefined: no usable probabilities.
+    """
+    scores = _usable(targets, probabilities, classes)
+    truth = targets[:, None] == np.arange(scores.shape[1])
+    return float(np.mean(np.sum((scores - truth) ** 2, axis=1)) / 2)
+
+
+def ece(
+    targets: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray | None, classes: Sequence[str]
+) -> float:
+    """Expected calibration error of the most probable class over 15 bins of equal width, in [0, 1] (Guo et al., 2017).
+
+    Its value depends on the bins and, for a calibrated model on few rows, lies above 0.
+
+    Raises:
+        Undefined: no usable probabilities.
+    """
+    scores = _usable(targets, probabilities, classes)
+    return calibration_error(scores.argmax(axis=1) == targets, scores.max(axis=1), bins=15)
 
 
 def row_log_loss(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -101,14 +159,40 @@ def binary_roc_auc(positive: np.ndarray, scores: np.ndarray, name: str = "positi
     Raises:
         Undefined: all rows or none are positive.
     """
-    positives = int(positive.sum())
-    negatives = len(positive) - positives
-    if positives == 0 or negatives == 0:
-        raise Undefined(f"class {name} has {'no row' if positives == 0 else 'all rows'} here")
+    positives, negatives = _both_sides(positive, name)
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     middle = np.cumsum(counts) - (counts - 1) / 2
     ranks = middle[inverse.reshape(-1)]
     return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def _average_precision(positive: np.ndarray, scores: np.ndarray, name: str) -> float:
+    _both_sides(positive, name)
+    recall, precision = precision_recall_points(positive, scores)
+    return float(np.sum(np.diff(recall) * precision[1:]))
+
+
+def _by_class(
+    of_one: Callable[[np.ndarray, np.ndarray, str], float],
+    targets: np.ndarray,
+    probabilities: np.ndarray | None,
+    classes: Sequence[str],
+) -> float:
+    """A measure of one class against the rest: of the last of two, else the mean over all."""
+    scores = _usable(targets, probabilities, classes)
+    if scores.shape[1] < 2:
+        raise Undefined("there is one class only")
+    columns = [1] if scores.shape[1] == 2 else list(range(scores.shape[1]))
+    return float(np.mean([of_one(targets == column, scores[:, column], classes[column]) for column in columns]))
+
+
+def _both_sides(positive: np.ndarray, name: str) -> tuple[int, int]:
+    """How many rows are of a class and how many are not; there have to be some of each."""
+    positives = int(positive.sum())
+    negatives = len(positive) - positives
+    if positives == 0 or negatives == 0:
+        raise Undefined(f"class {name} has {'no row' if positives == 0 else 'all rows'} here")
+    return positives, negatives
 
 
 def confusion(targets: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:

@@ -35,6 +35,20 @@ def r2(targets: np.ndarray, predictions: np.ndarray) -> float:
     return float(1 - np.sum(errors**2) / spread)
 
 
+def mape(targets: np.ndarray, predictions: np.ndarray) -> float:
+    """Mean of |error| / |target| as a share, from 0; 0.1 is ten per cent. Errors of small targets weigh most.
+
+    Raises:
+        Undefined: a target is 0, of which no error is a share.
+    """
+    errors = _errors(targets, predictions)
+    zeros = int((targets == 0).sum())
+    if zeros:
+        raise Undefined(f"{zeros} targets are 0")
+    with np.errstate(over="ignore"):
+        return float(np.mean(np.abs(errors / targets)))
+
+
 def _errors(targets: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     if len(targets) == 0:
         raise Undefined("there are no rows")

@@ -73,7 +73,7 @@ def _training(context: Context, trained: Trained) -> str:
         ("Epochs", f"{trained.epochs} of {training.epochs}, ended by {trained.stopped.replace('_', ' ')}"),
         ("Weights kept from epoch", trained.best_epoch),
         ("Began with", trained.start or "fresh weights"),
-        ("Loss", training.loss),
+        ("Loss", training.loss.kind),
         ("Optimizer", f"{training.optimizer.kind}, learning rate {training.optimizer.lr:g}"),
         ("Batch size", training.batch_size),
         ("Seed", training.seed),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,11 @@ def bounds(rows: int, batch_size: int) -> list[tuple[int, int]]:
     if len(starts) > 1 and rows - starts[-1] == 1:
         starts.pop()
     return list(zip(starts, [*starts[1:], rows], strict=True))
+
+
+def groups(batches: Sequence[tuple[int, int]], size: int) -> list[Sequence[tuple[int, int]]]:
+    """Batches that make one step together: `size` of them, and at the end those that are left."""
+    return [batches[start : start + size] for start in range(0, len(batches), size)]
 
 
 def batches(rows: Rows, batch_size: int, order: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

@@ -51,21 +51,27 @@ def snapshot(network: nn.Module) -> Weights:
 
 
 def save_checkpoint(
-    folder: Path, network: nn.Module, best: Weights, optimizer: torch.optim.Optimizer, progress: Progress
+    folder: Path, network: nn.Module, best: Weights, mean: Weights, optimizer: torch.optim.Optimizer, progress: Progress
 ) -> None:
-    """Write the last and the best weights, the optimizer and the counters; then forget older checkpoints."""
+    """Write the last, best and mean weights, the optimizer and the counters; then forget older checkpoints."""
     moments, numbers = _optimizer_parts(optimizer)
     tensors = {f"last.{name}": tensor for name, tensor in network.state_dict().items()}
-    tensors |= {f"best.{name}": tensor for name, tensor in best.items()} | moments
+    tensors |= {f"best.{name}": tensor for name, tensor in best.items()}
+    tensors |= {f"mean.{name}": tensor for name, tensor in mean.items()} | moments
     file = f"checkpoint-{progress.epoch}.safetensors"
     digest = write_tensors(folder / file, tensors)
     _point_to(folder, file, digest, progress, numbers)
 
 
-def restore(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Progress, Weights] | None:
+def restore(
+    folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[Progress, Weights, Weights] | None:
     """Bring back what `save_checkpoint` or `finish` wrote; None where there is nothing intact.
 
     After a finished training the network holds the best weights.
+
+    Returns:
+        The counters, the best weights, and the mean ones, which are empty where the training keeps none or is finished.
     """
     found = _intact(folder)
     if found is None:
@@ -75,11 +81,14 @@ def restore(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer) 
     tensors = load(payload)
     if pointer["file"] == WEIGHTS:
         network.load_state_dict(tensors)
-        return progress, tensors
+        return progress, tensors, {}
     network.load_state_dict(_below("last.", tensors))
     _restore_optimizer(optimizer, tensors, pointer["optimizer"])
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    return progress, {name: tensor.to(device) for name, tensor in _below("best.", tensors).items()}
+    best, mean = (
+        {name: tensor.to(device) for name, tensor in _below(part, tensors).items()} for part in ("best.", "mean.")
+    )
+    return progress, best, mean
 
 
 def finish(folder: Path, best: Weights, progress: Progress) -> str:

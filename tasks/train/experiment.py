@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from tasks.core.contracts import Preflighted, Prepared
-from tasks.core.recipe import Model, Problem, Training
+from tasks.core.errors import RequestError
+from tasks.core.recipe import Model, Problem
 from tasks.core.seeds import seed_everything
+from tasks.core.training import Training
 from tasks.train import batches, device, networks
 from tasks.train.checkpoints import Weights
 from tasks.train.loop import Job
@@ -41,8 +43,10 @@ def preflight(
         start: What the training will begin with; none: fresh weights.
 
     Raises:
-        RequestError: the network cannot be built, fails, or gives outputs of another shape.
+        RequestError: the loss needs two classes, or the network cannot be built, fails, or gives outputs of another
+            shape.
     """
+    _two_classes(training, prepared)
     place = device.choose(training.device)
     inputs = np.load(folder / "train_inputs.npy", mmap_mode="r")
     # Spread over all rows, in their order: rows are sorted by a hash or an id, and ids can be sorted by time.
@@ -60,6 +64,7 @@ def preflight(
         batch_size=min(training.batch_size, len(inputs)),
         device=place,
         free_bytes=device.free_bytes(place),
+        averaged=training.ema is not None,
         seed=training.seed,
     )
     memory = fits_in_memory(probe)
@@ -109,3 +114,12 @@ def job(
         folder=work,
         step_bytes=step.activations,
     )
+
+
+def _two_classes(training: Training, prepared: Prepared) -> None:
+    """How many classes there are is known only now, from the rows."""
+    if training.loss.kind == "binary_cross_entropy" and prepared.output_size != 2:
+        raise RequestError(
+            f"training.loss is binary_cross_entropy, and the target has {prepared.output_size} classes.",
+            remedy="Use cross_entropy, which for two classes is the same.",
+        )

@@ -7,7 +7,6 @@ the device inside an epoch: losses are summed where they are computed and read o
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -20,13 +19,15 @@ from torch import nn
 
 from tasks.core.seeds import derive, seed_everything
 from tasks.optim import losses, optimizers, schedules
-from tasks.train import checkpoints
-from tasks.train.batches import Rows, batches, bounds, shuffled
+from tasks.train import averaging, checkpoints
+from tasks.train.batches import Rows, batches, bounds, groups, shuffled
 from tasks.train.checkpoints import Progress, Weights
 from tasks.train.device import autocast_type, threads_for
+from tasks.train.steps import Form, Parts, Step, autocast, choose, rates_on_device
 
 if TYPE_CHECKING:
-    from tasks.core.recipe import Problem, Training
+    from tasks.core.recipe import Problem
+    from tasks.core.training import Training
 
 Callback = Callable[[Progress], None]
 """Called after each epoch; `progress.history[-1]` is the epoch's row."""
@@ -57,14 +58,18 @@ class Fitted:
 
     progress: Progress
     weights_sha256: str
+    form: Form
+    """How its steps were carried out."""
 
 
 @dataclass(frozen=True)
 class _Parts:
-    loss: losses.Loss
+    form: Form
+    step: Step
     validation_loss: losses.Loss
     optimizer: torch.optim.Optimizer
-    factor: schedules.Factor
+    mean: Weights
+    """The running mean of the weights; empty where the recipe asks for none."""
     deadline: float
 
 
@@ -76,27 +81,32 @@ def fit(job: Job, callbacks: Sequence[Callback] = ()) -> Fitted:
 
 def _fit(job: Job, callbacks: Sequence[Callback]) -> Fitted:
     optimizer = optimizers.build(job.network.parameters(), job.training.optimizer, job.train.device)
-    progress, best = checkpoints.restore(job.folder, job.network, optimizer) or (Progress(), {})
-    parts = _parts(job, optimizer, progress)
+    if job.train.device.type == "cuda":
+        rates_on_device(optimizer, job.train.device)
+    progress, best, mean = checkpoints.restore(job.folder, job.network, optimizer) or (Progress(), {}, {})
+    if job.training.ema is not None and progress.epoch == 0:
+        mean = checkpoints.snapshot(job.network)
+    parts = _parts(job, optimizer, mean, progress)
     saved = time.monotonic()
     while progress.stopped is None:
         best = _epoch(job, parts, progress) or best
         for callback in callbacks:
             callback(progress)
         if progress.stopped is None and time.monotonic() - saved >= job.checkpoint_seconds:
-            checkpoints.save_checkpoint(job.folder, job.network, best, optimizer, progress)
+            checkpoints.save_checkpoint(job.folder, job.network, best, mean, optimizer, progress)
             saved = time.monotonic()
     digest = checkpoints.finish(job.folder, best, progress)
     job.network.load_state_dict(best)
-    return Fitted(progress, digest)
+    return Fitted(progress, digest, parts.form)
 
 
 def _epoch(job: Job, parts: _Parts, progress: Progress) -> Weights | None:
     """One epoch and its validation; gives the weights if they are the best so far."""
     started = time.monotonic()
     seed_everything(derive(job.training.seed, "epoch", progress.epoch))
-    train_loss, timed_out = _train(job, parts, progress.epoch)
-    validation_loss, metrics = _validate(job, parts)
+    train_loss, timed_out = _train(job, parts, progress)
+    with averaging.holding(job.network, parts.mean):
+        validation_loss, metrics = _validate(job, parts)
     progress.epoch += 1
     progress.seconds += time.monotonic() - started
     progress.history.append(
@@ -105,7 +115,7 @@ def _epoch(job: Job, parts: _Parts, progress: Progress) -> Weights | None:
             "train_loss": _finite(train_loss),
             "validation_loss": _finite(validation_loss),
             "metrics": metrics,
-            "learning_rate": parts.optimizer.param_groups[0]["lr"],
+            "learning_rate": float(parts.optimizer.param_groups[0]["lr"]),
             "seconds": round(time.monotonic() - started, 4),
         }
     )
@@ -115,32 +125,28 @@ def _epoch(job: Job, parts: _Parts, progress: Progress) -> Weights | None:
     broken = not (math.isfinite(train_loss) and math.isfinite(validation_loss))
     progress.stopped = _reason_to_stop(job.training, progress, timed_out, broken)
     # A training that was never finite still gives its weights, for the gate `finite` to refuse.
-    return checkpoints.snapshot(job.network) if better or progress.best_loss is None else None
+    if not better and progress.best_loss is not None:
+        return None
+    with averaging.holding(job.network, parts.mean):
+        return checkpoints.snapshot(job.network)
 
 
-def _train(job: Job, parts: _Parts, epoch: int) -> tuple[float, bool]:
+def _train(job: Job, parts: _Parts, progress: Progress) -> tuple[float, bool]:
     """One pass over the training rows: mean loss of a row, and whether the time ran out on the way."""
     job.network.train()
-    rows, size, device = len(job.train), job.training.batch_size, job.train.device
-    steps = len(bounds(rows, size))
+    training, device = job.training, job.train.device
+    order = shuffled(len(job.train), training.seed, progress.epoch, device)
+    steps = _steps(job)
+    factor = schedules.build(training.schedule, [row["validation_loss"] for row in progress.history])
     total, seen = torch.zeros((), device=device), 0
     timed_out = False
-    for step, (inputs, targets) in enumerate(
-        batches(job.train, size, shuffled(rows, job.training.seed, epoch, device))
-    ):
-        factor = parts.factor(epoch * steps + step, job.training.epochs * steps)
-        for group in parts.optimizer.param_groups:
-            group["lr"] = job.training.optimizer.lr * factor
-        parts.optimizer.zero_grad(set_to_none=True)
-        with precision(job):
-            outputs = job.network(inputs)
-        loss = parts.loss(outputs.float(), targets)
-        loss.backward()
-        if job.training.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(job.network.parameters(), job.training.gradient_clip)
-        parts.optimizer.step()
-        total += loss.detach() * len(targets)
-        seen += len(targets)
+    for number, (start, end) in enumerate(steps):
+        taken = progress.epoch * len(steps) + number
+        rate = training.optimizer.lr * factor(taken, training.epochs * len(steps))
+        total += parts.step(order[start:end], rate) * (end - start)
+        if training.ema is not None:
+            averaging.update(parts.mean, job.network, training.ema, taken)
+        seen = end
         if time.monotonic() > parts.deadline:
             timed_out = True
             break
@@ -151,7 +157,7 @@ def _validate(job: Job, parts: _Parts) -> tuple[float, dict[str, float]]:
     """Validation loss and, for classification, accuracy, in evaluation mode."""
     job.network.eval()
     order = torch.arange(len(job.validation), device=job.validation.device)
-    with torch.inference_mode(), precision(job):
+    with torch.inference_mode(), autocast(job.train.device, _precision(job)):
         outputs = torch.cat([job.network(inputs).float() for inputs, _ in batches(job.validation, 1024, order)])
     targets = job.validation.targets
     loss = float(parts.validation_loss(outputs, targets))
@@ -160,22 +166,42 @@ def _validate(job: Job, parts: _Parts) -> tuple[float, dict[str, float]]:
     return loss, {"accuracy": float((outputs.argmax(dim=1) == targets).float().mean())}
 
 
-def precision(job: Job) -> contextlib.AbstractContextManager[Any]:
-    """Autocast as the recipe asks for it, or nothing."""
-    kind = autocast_type(job.training.precision, job.train.device)
-    return torch.autocast(job.train.device.type, dtype=kind) if kind is not None else contextlib.nullcontext()
+def _precision(job: Job) -> torch.dtype | None:
+    return autocast_type(job.training.precision, job.train.device)
 
 
-def _parts(job: Job, optimizer: torch.optim.Optimizer, progress: Progress) -> _Parts:
+def _steps(job: Job) -> list[tuple[int, int]]:
+    """First row and end of each step of an epoch; a step takes `training.accumulate` batches."""
+    taken = groups(bounds(len(job.train), job.training.batch_size), job.training.accumulate)
+    return [(group[0][0], group[-1][1]) for group in taken]
+
+
+def _parts(job: Job, optimizer: torch.optim.Optimizer, mean: Weights, progress: Progress) -> _Parts:
     training = job.training
     weights = None
     if training.class_weights == "balanced" and job.problem == "classification":
         weights = losses.balanced_weights(job.train.targets, job.output_size)
+    loss = losses.build(training.loss, job.problem, smoothing=training.label_smoothing, weights=weights)
+    form, step = choose(
+        Parts(
+            job.network,
+            loss,
+            optimizer,
+            job.train,
+            training.batch_size,
+            precision=_precision(job),
+            l1=training.l1,
+            clip=training.gradient_clip,
+        ),
+        size=_steps(job)[0][1],
+        count=len(_steps(job)) * (training.epochs - progress.epoch),
+    )
     return _Parts(
-        loss=losses.build(training.loss, job.problem, smoothing=training.label_smoothing, weights=weights),
+        form=form,
+        step=step,
         validation_loss=losses.build(training.loss, job.problem, weights=weights),
         optimizer=optimizer,
-        factor=schedules.build(training.schedule),
+        mean=mean,
         deadline=time.monotonic() + training.timeout_minutes * 60 - progress.seconds,
     )
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
-COPIES = {"sgd": 1, "adam": 2, "adamw": 2}
-"""Numbers an optimizer keeps per parameter (momentum; first and second moment)."""
+COPIES = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 2, "adagrad": 1, "adadelta": 2, "nadam": 2}
+"""Numbers an optimizer keeps per parameter, at most (momentum; first and second moment; sums of squares)."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Need:
 
     parameters: int
     weights: int
-    """Weights, their gradients, the optimizer's state and the copy of the best weights."""
+    """Weights, their gradients, the optimizer's state, the copy of the best weights and their running mean."""
     activations: int
     """Inputs of one batch, and what its forward pass keeps for the backward pass, with the gradients of that."""
 
@@ -29,8 +29,15 @@ class Need:
         return self.weights + self.activations
 
 
-def need(make: Callable[[], nn.Module], input_shape: tuple[int, ...], batch_size: int, optimizer: str) -> Need:
-    """Estimate the memory of one training step with a batch of `batch_size` rows.
+def need(
+    make: Callable[[], nn.Module],
+    input_shape: tuple[int, ...],
+    batch_size: int,
+    optimizer: str,
+    *,
+    averaged: bool = False,
+) -> Need:
+    """Estimate the memory of one training step with a batch of `batch_size` rows; `averaged` if it keeps a mean.
 
     A custom network that cannot run on torch's meta device is built for real and tried on two rows.
     """
@@ -50,7 +57,7 @@ def need(make: Callable[[], nn.Module], input_shape: tuple[int, ...], batch_size
     trained = sum(number * size for number, size, needs_gradient in sizes if needs_gradient)
     return Need(
         parameters=sum(number for number, _, needs_gradient in sizes if needs_gradient),
-        weights=2 * weights + trained * (1 + COPIES[optimizer]),
+        weights=(3 if averaged else 2) * weights + trained * (1 + COPIES[optimizer]),
         activations=2 * kept * batch_size // rows,
     )
 

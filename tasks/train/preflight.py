@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tasks.core import objective
 from tasks.core.contracts import Gate
 from tasks.core.seeds import derive, seed_everything
 from tasks.optim import losses
@@ -29,6 +30,8 @@ _TYPICAL = 0.95
 
 _STEPS = 250
 _LEARNING_RATES = (0.01, 0.003, 0.03)
+_GUESSED = ("auto", "cross_entropy", "binary_cross_entropy")
+"""Losses of classes by which a guess costs between the entropy of their shares and ln C."""
 _OVERFITTED = 0.1
 """Part of the untrained loss that counts as learned by heart."""
 
@@ -45,14 +48,16 @@ class Probe:
     """int64 [n] class positions, or float32 [n] standardised."""
     problem: Literal["classification", "regression"]
     output_size: int
-    loss: str
-    """A loss kind, or auto."""
+    loss: objective.Loss
+    """Of the recipe."""
     optimizer: str
     batch_size: int
     """Rows per training step."""
     device: torch.device
     free_bytes: int
     """Memory that can still be had on the device."""
+    averaged: bool = False
+    """Whether the training keeps a running mean of the weights."""
     seed: int = 0
 
 
@@ -82,8 +87,11 @@ def initial_loss(probe: Probe) -> Gate:
 
     For C classes between the entropy of their shares (a network may start at the prior) and ln C, give or
     take a quarter of ln C and 0.25; for a quantity that of predicting its mean, give or take half of it
-    and 0.5. The mean is over the rows and over fresh networks.
+    and 0.5. The mean is over the rows and over fresh networks. Other losses of classes have no such bounds: skipped.
     """
+    if probe.problem == "classification" and probe.loss.kind not in _GUESSED:
+        reason = f"what a guess costs is known for a cross-entropy, and training.loss is {probe.loss.kind}"
+        return Gate("initial_loss", "skipped", evidence={"reason": reason})
     loss = losses.build(probe.loss, probe.problem)
     inputs, targets = _tensors(probe, slice(0, 512))
     guess = _guess(probe, loss, targets)
@@ -166,7 +174,8 @@ def fits_in_memory(probe: Probe) -> Gate:
 
     Estimated on torch's meta device, which computes shapes and allocates nothing.
     """
-    found: Need = need(probe.make, probe.inputs.shape[1:], probe.batch_size, probe.optimizer)
+    shape = probe.inputs.shape[1:]
+    found: Need = need(probe.make, shape, probe.batch_size, probe.optimizer, averaged=probe.averaged)
     allowed = int(0.9 * probe.free_bytes)
     evidence = {"needed_bytes": found.total, "parameters": found.parameters, "batch_size": probe.batch_size}
     if found.total <= allowed:

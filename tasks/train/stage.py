@@ -21,6 +21,7 @@ STARTING = ("retraining.start_from", "data.target", "data.id", "data.time", "dat
         "training.label_smoothing",
         "training.optimizer",
         "training.batch_size",
+        "training.ema",
         "training.precision",
         "training.device",
         "training.seed",

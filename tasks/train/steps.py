@@ -11,6 +11,7 @@ memory is the limit, and on a CPU neither is worth its warm-up for trainings of 
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +20,12 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from tasks.train.batches import Rows, laid_out
+from tasks.train import penalty
+from tasks.train.batches import Rows, bounds
 
 Form = Literal["eager", "graphed", "compiled"]
 Step = Callable[[torch.Tensor, float], torch.Tensor]
-"""(int64 [B] positions of the rows of a batch, on the device; learning rate) → its mean loss, a detached scalar."""
+"""(int64 [N] positions of the rows of a step, on the device; learning rate) → their mean loss, a detached scalar."""
 
 WARM_UP = 3
 """Steps before a graph is recorded: libraries choose their kernels and take their memory in the first ones."""
@@ -31,6 +33,8 @@ INITIAL = {"mu_product": 1.0}
 """What an optimizer's state begins with, by name, where that is not zero: the product of Nadam's momenta."""
 TRIED = 20
 """Steps by which forms are compared."""
+COMPILE_AFTER = 120.0
+"""Seconds that the steps of a training must be going to take for a compiler to be tried; it takes about ten itself."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,19 @@ class Parts:
     """(outputs float32 [B, …], targets [B]) → scalar."""
     optimizer: torch.optim.Optimizer
     rows: Rows
+    batch_size: int
+    """Rows of a forward and backward pass; a step of more rows is several passes and one update."""
     precision: torch.dtype | None = None
     """What autocast computes in; None: float32."""
+    l1: float = 0.0
+    """Factor of the penalty on the absolute weights."""
     clip: float | None = None
     """Largest norm of the gradient; None: not clipped."""
+
+    @property
+    def recordable(self) -> bool:
+        """Whether the rows lie where a graph can be recorded."""
+        return self.rows.device.type == "cuda" and isinstance(self.rows.inputs, torch.Tensor)
 
 
 def eager(parts: Parts) -> Step:
@@ -53,31 +66,32 @@ def eager(parts: Parts) -> Step:
 
     def step(index: torch.Tensor, lr: float) -> torch.Tensor:
         _set_lr(parts.optimizer, lr)
-        return _whole(parts, forward_of(parts), *parts.rows.take(index))
+        return _whole(parts, forward, index)
 
+    forward = forward_of(parts)
     return step
 
 
 def graphed(parts: Parts, size: int, forward: Callable[..., torch.Tensor] | None = None) -> Step:
-    """A recorded step for batches of `size` rows; a batch of another size, as the last may be, is launched as usual.
+    """A recorded step of `size` rows; one of another size, as the last of an epoch may be, is launched as usual.
 
     The weights and the optimizer's state are what they were before: what the recording changes is undone.
 
     Args:
         parts: On a CUDA device, its rows resident there.
-        size: Rows of a batch.
+        size: Rows of a step.
         forward: In place of `forward_of(parts)`: the same function, compiled.
 
     Raises:
         ValueError: the rows are not on a CUDA device.
         RuntimeError: the network does something that cannot be recorded, as waiting for a value on the device.
     """
-    if parts.rows.device.type != "cuda" or not isinstance(parts.rows.inputs, torch.Tensor):
+    if not parts.recordable:
         raise ValueError("a step is recorded for rows that lie on a CUDA device")
     forward = forward or forward_of(parts)
     as_usual = eager(parts)
     index = torch.zeros(size, dtype=torch.int64, device=parts.rows.device)
-    rates = _rates_on_device(parts.optimizer, parts.rows.device)
+    rates = rates_on_device(parts.optimizer, parts.rows.device)
     with _undone(parts):
         graph, loss = _record(parts, forward, index)
 
@@ -97,7 +111,7 @@ def graphed(parts: Parts, size: int, forward: Callable[..., torch.Tensor] | None
 def compiled(parts: Parts, size: int) -> Step:
     """Compiled forward and backward passes; on a CUDA device recorded as well, where that can be done."""
     forward = torch.compile(forward_of(parts), dynamic=False)
-    if parts.rows.device.type == "cuda" and isinstance(parts.rows.inputs, torch.Tensor):
+    if parts.recordable:
         return graphed(parts, size, forward)
     as_usual = eager(parts)
 
@@ -105,9 +119,39 @@ def compiled(parts: Parts, size: int) -> Step:
         if len(index) != size:
             return as_usual(index, lr)
         _set_lr(parts.optimizer, lr)
-        return _whole(parts, forward, *parts.rows.take(index))
+        return _whole(parts, forward, index)
 
     return step
+
+
+def choose(parts: Parts, size: int, count: int) -> tuple[Form, Step]:
+    """The form that is fastest here for the `count` steps of `size` rows that are to come, and its step.
+
+    On a CPU, and for rows that do not lie on the device, that is the eager one: no other wins back its warm-up, and
+    a training that goes on after a crash must add up as before.
+    """
+    plain = eager(parts)
+    if not parts.recordable or size > len(parts.rows):
+        return "eager", plain
+    parts.network.train()
+    forms: dict[Form, Step] = {"eager": plain, **_made("graphed", lambda: graphed(parts, size))}
+    index = torch.arange(size, device=parts.rows.device)
+    chosen, seconds = fastest(forms, index, parts)
+    if seconds[chosen] * count > COMPILE_AFTER:
+        forms |= _made("compiled", lambda: compiled(parts, size))
+        chosen, seconds = fastest(forms, index, parts)
+    told = ", ".join(f"{form} {1e6 * taken:.0f} µs" for form, taken in seconds.items())
+    logging.getLogger(__name__).info("steps are %s: %s", chosen, told)
+    return chosen, forms[chosen]
+
+
+def _made(form: Form, make: Callable[[], Step]) -> dict[Form, Step]:
+    """A form under its name; nothing where the network, a custom one perhaps, cannot be had in it."""
+    try:
+        return {form: make()}
+    except Exception as error:  # noqa: BLE001 - compilers and recorders raise what they like; the eager form is always there
+        logging.getLogger(__name__).info("steps cannot be %s: %s", form, type(error).__name__)
+        return {}
 
 
 def forward_of(parts: Parts) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
@@ -155,46 +199,48 @@ def _timed(work: Callable[[], Any], device: torch.device) -> float:
     return sorted(taken)[len(taken) // 2]
 
 
-def _whole(
-    parts: Parts, forward: Callable[..., torch.Tensor], inputs: torch.Tensor, targets: torch.Tensor
-) -> torch.Tensor:
-    """Forward, backward, clip, update."""
+def _whole(parts: Parts, forward: Callable[..., torch.Tensor], index: torch.Tensor) -> torch.Tensor:
+    """One update by the mean gradient of the rows at `index`, batch by batch; gives their mean loss."""
     parts.optimizer.zero_grad(set_to_none=True)
-    loss = forward(inputs, targets)
-    loss.backward()  # type: ignore[no-untyped-call]
+    total = torch.zeros((), device=parts.rows.device)
+    for start, end in bounds(len(index), parts.batch_size):
+        loss = forward(*parts.rows.take(index[start:end])) * ((end - start) / len(index))
+        loss.backward()
+        total += loss.detach()
+    if parts.l1 > 0:
+        (parts.l1 * penalty.l1(parts.network)).backward()
     if parts.clip is not None:
         nn.utils.clip_grad_norm_(parts.network.parameters(), parts.clip)
     parts.optimizer.step()
-    return loss.detach()
+    return total
 
 
 def _record(
     parts: Parts, forward: Callable[..., torch.Tensor], index: torch.Tensor
 ) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
     """Record a step on the rows at `index`, whatever they will be; gives the graph and where it leaves the loss."""
-    assert isinstance(parts.rows.inputs, torch.Tensor)
-
-    def step() -> torch.Tensor:
-        return _whole(parts, forward, laid_out(parts.rows.inputs[index]), parts.rows.targets[index])  # type: ignore[call-overload]
-
     aside = torch.cuda.Stream(parts.rows.device)
     aside.wait_stream(torch.cuda.current_stream(parts.rows.device))
     with torch.cuda.stream(aside):
         for _ in range(WARM_UP):
-            step()
+            _whole(parts, forward, index)
     torch.cuda.current_stream(parts.rows.device).wait_stream(aside)
     parts.optimizer.zero_grad(set_to_none=True)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        loss = step()
+        loss = _whole(parts, forward, index)
     return graph, loss
 
 
-def _rates_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> list[torch.Tensor]:
-    """Put the learning rates where a recorded step reads them anew each time, and let the optimizer count there."""
+def rates_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> list[torch.Tensor]:
+    """Put the learning rates where a recorded step reads them anew each time, and let the optimizer count there.
+
+    To be called before the optimizer has a state, as one brought back from a checkpoint.
+    """
     rates = []
     for group in optimizer.param_groups:
-        group["lr"] = torch.tensor(float(group["lr"]), device=device)
+        if not isinstance(group["lr"], torch.Tensor):
+            group["lr"] = torch.tensor(float(group["lr"]), device=device)
         if "capturable" in group:
             group["capturable"] = True
         rates.append(group["lr"])

@@ -9,6 +9,12 @@ import pytest
 from tasks.core.errors import RequestError
 from tasks.core.home import open_home
 from tasks.core.load import claim, find_recipe, load_recipe
+from tasks.core.recipe import (
+    CLASSIFICATION_METRICS,
+    COMPARED_CLASSIFICATION_METRICS,
+    COMPARED_REGRESSION_METRICS,
+    REGRESSION_METRICS,
+)
 
 MINIMAL = """\
 name: claims
@@ -58,6 +64,35 @@ def test_an_override_that_changes_a_kind_replaces_its_block(folder: Path) -> Non
     model = load_recipe(str(folder), ["model.kind=cnn", "model.channels=[4]"]).recipe.model
     assert model.kind == "cnn"
     assert model.channels == (4,)
+
+
+def test_every_metric_may_be_bounded_and_those_with_a_test_decide(folder: Path) -> None:
+    for problem, shown, compared in [
+        ("classification", CLASSIFICATION_METRICS, COMPARED_CLASSIFICATION_METRICS),
+        ("regression", REGRESSION_METRICS, COMPARED_REGRESSION_METRICS),
+    ]:
+        for name in shown:
+            overrides = [f"problem={problem}", f"gates.thresholds={{{name}: 0.5}}"]
+            assert load_recipe(str(folder), overrides).recipe.gates.thresholds == {name: 0.5}
+        for name in compared:
+            overrides = [f"problem={problem}", f"gates.promotion.metric={name}"]
+            assert load_recipe(str(folder), overrides).recipe.metric == name
+        assert set(compared) < set(shown)
+
+
+def test_a_loss_is_named_alone_or_with_its_settings(folder: Path) -> None:
+    for written, overrides, wanted in [
+        ("", [], {"kind": "auto"}),
+        ("training: {loss: focal}", [], {"kind": "focal", "gamma": 2.0}),
+        ("training: {loss: {kind: focal, gamma: 1}}", [], {"kind": "focal", "gamma": 1.0}),
+        ("training: {loss: {kind: focal, gamma: 1}}", ["training.loss=hinge"], {"kind": "hinge"}),
+        ("training: {loss: {kind: focal, gamma: 1}}", ["training.loss.kind=hinge"], {"kind": "hinge"}),
+        ("training: {loss: {kind: focal}}", ["training.loss.gamma=0.5"], {"kind": "focal", "gamma": 0.5}),
+        ("training: {loss: hinge}", ["training.loss={kind: focal, gamma: 3}"], {"kind": "focal", "gamma": 3.0}),
+        ("", ["training.loss.kind=focal", "training.loss.gamma=3"], {"kind": "focal", "gamma": 3.0}),
+    ]:
+        (folder / "recipe.yaml").write_text(f"{MINIMAL}{written}\n")
+        assert load_recipe(str(folder), overrides).recipe.training.loss.model_dump() == wanted
 
 
 def test_an_override_can_delete_a_field(folder: Path) -> None:
@@ -125,6 +160,18 @@ REFUSED = [
     (["data.split.kind=time"], MINIMAL, "data.time must name the column"),
     (["data.split.kind=blocks"], MINIMAL, "'data.split.kind': 'blocks' is not one of 'random', 'time'."),
     (["model.kind=rnn"], MINIMAL, "'model.kind': 'rnn' is not one of 'mlp', 'cnn', 'custom'."),
+    (["gates.promotion.metric=brier"], MINIMAL, "no test tells two models apart by brier, which may stand in"),
+    (["gates.promotion.metric=rmse"], MINIMAL, "'rmse' is not a metric of classification; choose one of accuracy, "),
+    (["problem=regression", "gates.promotion.metric=mape"], MINIMAL, "no test tells two models apart by mape"),
+    (["training.loss=focus"], MINIMAL, "'training.loss.kind': 'focus' is not one of 'auto', 'cross_entropy'"),
+    (["training.loss={kind: focal, gama: 1}"], MINIMAL, "Did you mean 'gamma'?"),
+    (["training.loss={kind: focal, gamma: -1}"], MINIMAL, "'training.loss.gamma': input should be greater than or"),
+    (["training.loss=quantile"], MINIMAL, "quantile needs problem: regression"),
+    (["training.loss=hinge", "training.label_smoothing=0.1"], MINIMAL, "label_smoothing changes a cross-entropy"),
+    (["problem=regression", "training.loss=focal"], MINIMAL, "focal needs problem: classification"),
+    (["problem=regression", "training.class_weights=balanced"], MINIMAL, "class_weights needs classes"),
+    (["problem=regression", "training.label_smoothing=0.1"], MINIMAL, "label_smoothing needs classes"),
+    (["training.schedule={kind: plateau, patience: 10}"], MINIMAL, "ends the training before the learning rate falls"),
     (["data.split=time"], MINIMAL, "'data.split' must be a section"),
     (["data.reader={path: rows.csv}"], MINIMAL, "'data.reader.kind' is missing"),
 ]

@@ -46,7 +46,7 @@ def test_predictions_metrics_and_page_agree(stage_scene, short_recipe, labelled_
         assert evaluated.metrics[split]["accuracy"] == pytest.approx((part["target"] == part["prediction"]).mean())
         expected = reference.roc_auc_score(part["target"] == "yes", part["probability_yes"])
         assert evaluated.metrics[split]["roc_auc"] == pytest.approx(expected)
-    assert evaluated.undefined == {}
+    assert evaluated.undefined == {"top_3": "on the test rows: each of 2 classes is among the first three"}
     assert states(evaluated) == {"finite": "passed", "beats_baseline": "passed", "thresholds": "passed"}
     page = scene.report()
     assert "Confusion matrix" in page

@@ -84,7 +84,9 @@ def test_a_missed_threshold_names_value_side_and_bound():
 
 def test_the_trivial_classifier_answers_the_majority_with_the_training_shares():
     values, undefined = baseline_metrics("classification", ["a", "a", "b"], ["a", "b"], ("a", "b"))
-    assert undefined == {}
+    assert undefined == {"top_3": "each of 2 classes is among the first three"}
+    assert values["pr_auc"] == 0.5 and values["brier"] == pytest.approx((1 / 9 + 4 / 9) / 2)
+    assert values["ece"] == pytest.approx(2 / 3 - 1 / 2)
     assert values["accuracy"] == 0.5
     assert values["roc_auc"] == 0.5
     assert values["log_loss"] == pytest.approx(-(np.log(2 / 3) + np.log(1 / 3)) / 2)
@@ -94,7 +96,8 @@ def test_the_trivial_classifier_answers_the_majority_with_the_training_shares():
 
 def test_the_trivial_regression_answers_the_constant_each_metric_likes_best():
     values, undefined = baseline_metrics("regression", [0.0, 0.0, 9.0], [0.0, 6.0], ())
-    assert undefined == {}
+    assert undefined == {"mape": "1 targets are 0"}
+    assert baseline_metrics("regression", [0.0, 0.0, 9.0], [2.0, 6.0], ())[0]["mape"] == 1.0
     assert values["rmse"] == pytest.approx(3.0)  # mean 3
     assert values["mae"] == pytest.approx(3.0)  # median 0
     assert values["r2"] == pytest.approx(0.0)

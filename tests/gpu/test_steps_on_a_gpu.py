@@ -39,7 +39,7 @@ def parts(model: str = "mlp", optimizer: str = "adamw", clip: float | None = Non
     rows = Rows(torch.randn(ROWS, *shape).to(cuda()), torch.randint(0, CLASSES, (ROWS,)).to(cuda()), cuda())
     settings: Any = SimpleNamespace(kind=optimizer, **SETTINGS)
     made = optimizers.build(network.parameters(), settings, cuda())
-    return steps.Parts(network, nn.functional.cross_entropy, made, rows, clip=clip)
+    return steps.Parts(network, nn.functional.cross_entropy, made, rows, BATCH, clip=clip)
 
 
 def learned(step: steps.Step) -> list[float]:
@@ -99,16 +99,19 @@ def test_rows_in_main_memory_are_not_recorded():
     made = parts()
     elsewhere = Rows(made.rows.inputs.cpu().numpy(), made.rows.targets, cuda())  # type: ignore[union-attr]
     with pytest.raises(ValueError, match="lie on a CUDA device"):
-        steps.graphed(steps.Parts(made.network, made.loss, made.optimizer, elsewhere), BATCH)
+        steps.graphed(steps.Parts(made.network, made.loss, made.optimizer, elsewhere, BATCH), BATCH)
 
 
 def training(**changes: Any) -> Any:
     """A recipe's section `training`, as the loop reads it."""
     values = {
-        "loss": "auto",
+        "loss": SimpleNamespace(kind="auto", model_dump=lambda exclude: {}),
         "label_smoothing": 0.0,
         "class_weights": "none",
         "gradient_clip": None,
+        "l1": 0.0,
+        "accumulate": 1,
+        "ema": None,
         "seed": 0,
         "optimizer": SimpleNamespace(kind="adamw", **SETTINGS),
         "schedule": SimpleNamespace(kind="constant", model_dump=lambda exclude: {}),

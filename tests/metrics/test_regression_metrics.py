@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from tasks.core.recipe import REGRESSION_METRICS
 from tasks.metrics import compute
 
 
@@ -19,6 +20,7 @@ def test_every_metric_agrees_with_scikit_learn() -> None:
             "rmse": reference.root_mean_squared_error(targets, predictions),
             "mae": reference.mean_absolute_error(targets, predictions),
             "r2": reference.r2_score(targets, predictions),
+            "mape": reference.mean_absolute_percentage_error(targets, predictions),
         }
     )
     assert undefined == {}
@@ -27,7 +29,15 @@ def test_every_metric_agrees_with_scikit_learn() -> None:
 def test_hand_worked_values() -> None:
     """Errors 0, 3 and -3 around targets 1, 2, 3 (variance sum 2)."""
     values, _ = compute("regression", [1, 2, 3], [1, 5, 0])
-    assert values == pytest.approx({"rmse": np.sqrt(6), "mae": 2.0, "r2": 1 - 18 / 2})
+    assert values == pytest.approx({"rmse": np.sqrt(6), "mae": 2.0, "r2": 1 - 18 / 2, "mape": (0 + 3 / 2 + 3 / 3) / 3})
+
+
+def test_a_target_of_zero_leaves_no_mape_and_never_a_zero() -> None:
+    values, undefined = compute("regression", [0.0, 2.0, 0.0], [0.0, 2.0, 1.0])
+    assert undefined == {"mape": "2 targets are 0"} and "mape" not in values
+    assert compute("regression", [-2.0, 4.0], [-1.0, 4.0])[0]["mape"] == pytest.approx(0.25)
+    _, undefined = compute("regression", [5e-324, 4.0], [1.0, 4.0])
+    assert undefined["mape"] == "it is too large for a number"
 
 
 def test_a_constant_target_has_no_r2_but_an_error() -> None:
@@ -47,4 +57,4 @@ def test_predictions_that_are_not_finite_leave_no_metric() -> None:
 
 
 def test_no_rows_leave_every_metric_without_a_value() -> None:
-    assert compute("regression", [], []) == ({}, dict.fromkeys(("rmse", "mae", "r2"), "there are no rows"))
+    assert compute("regression", [], []) == ({}, dict.fromkeys(REGRESSION_METRICS, "there are no rows"))

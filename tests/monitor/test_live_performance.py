@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.core.recipe import CLASSIFICATION_METRICS, REGRESSION_METRICS
+from tasks.core.recipe import COMPARED_CLASSIFICATION_METRICS, COMPARED_REGRESSION_METRICS
 from tasks.metrics import compute
 from tasks.monitor.performance import Performance, confidence_for, measure
 
@@ -31,7 +31,7 @@ def live(metric: str, *rows, expected: float | None, margin: float = 0.02, **mor
     return measure(metric, *rows, expected=expected, margin=margin, **rule)
 
 
-@pytest.mark.parametrize("metric", CLASSIFICATION_METRICS)
+@pytest.mark.parametrize("metric", COMPARED_CLASSIFICATION_METRICS)
 def test_every_classification_metric_has_its_value_and_an_interval_around_it(metric):
     rows = classified(400, 0.9, np.random.default_rng(0))
     value = compute("classification", *rows)[0][metric]
@@ -41,7 +41,7 @@ def test_every_classification_metric_has_its_value_and_an_interval_around_it(met
     assert "not shown to be worse" in found.reason and "400 labelled rows" in found.reason
 
 
-@pytest.mark.parametrize("metric", REGRESSION_METRICS)
+@pytest.mark.parametrize("metric", COMPARED_REGRESSION_METRICS)
 def test_every_regression_metric_has_its_value_and_an_interval_around_it(metric):
     rows = predicted(400, 1.0, np.random.default_rng(0))
     value = compute("regression", *rows)[0][metric]
@@ -50,7 +50,7 @@ def test_every_regression_metric_has_its_value_and_an_interval_around_it(metric)
     assert found.interval[0] < found.value < found.interval[1]
 
 
-@pytest.mark.parametrize("metric", CLASSIFICATION_METRICS)
+@pytest.mark.parametrize("metric", COMPARED_CLASSIFICATION_METRICS)
 def test_a_classifier_that_broke_is_shown_to_be_worse(metric):
     random = np.random.default_rng(0)
     expected = compute("classification", *classified(4000, 0.95, random))[0][metric]
@@ -58,7 +58,7 @@ def test_a_classifier_that_broke_is_shown_to_be_worse(metric):
     assert found.worse and "shown to be worse than the expected" in found.reason
 
 
-@pytest.mark.parametrize("metric", REGRESSION_METRICS)
+@pytest.mark.parametrize("metric", COMPARED_REGRESSION_METRICS)
 def test_a_regression_that_broke_is_shown_to_be_worse(metric):
     random = np.random.default_rng(0)
     expected = compute("regression", *predicted(4000, 1.0, random))[0][metric]
@@ -77,7 +77,7 @@ def test_a_regression_that_broke_is_shown_to_be_worse(metric):
     ],
 )
 def test_a_champion_that_is_worse_by_just_the_margin_is_seldom_called_worse(metric, rows, expected):
-    random, draws, classifier = np.random.default_rng(1), 150, metric in CLASSIFICATION_METRICS
+    random, draws, classifier = np.random.default_rng(1), 150, metric in COMPARED_CLASSIFICATION_METRICS
     draw, truth = (classified, 0.9) if classifier else (predicted, 1.0)
     margin = 0.02 if classifier else 0.1
     worse = sum(live(metric, *draw(rows, truth, random), expected=expected, margin=margin).worse for _ in range(draws))

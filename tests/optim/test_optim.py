@@ -1,4 +1,4 @@
-"""Optimizers, losses and schedules against torch and against values worked out by hand."""
+"""Optimizers against torch and against values worked out by hand."""
 
 from __future__ import annotations
 
@@ -6,10 +6,20 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
-from tasks.core.recipe import Adam, AdamW, ConstantSchedule, CosineSchedule, Sgd
-from tasks.optim import LOSS_KINDS, OPTIMIZER_KINDS, SCHEDULE_KINDS, find, losses, optimizers, schedules
+from tasks.core.training import (
+    AdaDelta,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Nadam,
+    RmsProp,
+    Sgd,
+)
+from tasks.optim import LOSS_KINDS, OPTIMIZER_KINDS, SCHEDULE_KINDS, find, optimizers
+from tasks.train.memory import COPIES
 
 CPU = torch.device("cpu")
 
@@ -19,17 +29,33 @@ def test_every_kind_has_its_function(table):
     assert {kind: find(place).__name__ for kind, place in table.items()} == {kind: kind for kind in table}
 
 
+OPTIMIZERS = [
+    (
+        Sgd(kind="sgd", lr=0.1, momentum=0.8, weight_decay=0.01),
+        lambda p: torch.optim.SGD(p, 0.1, 0.8, weight_decay=0.01),
+    ),
+    (Sgd(kind="sgd", lr=0.1, nesterov=True), lambda p: torch.optim.SGD(p, 0.1, 0.9, nesterov=True)),
+    (Adam(kind="adam", lr=0.1, weight_decay=0.01), lambda p: torch.optim.Adam(p, 0.1, weight_decay=0.01)),
+    (AdamW(lr=0.1, weight_decay=0.2), lambda p: torch.optim.AdamW(p, 0.1, weight_decay=0.2)),
+    (
+        RmsProp(kind="rmsprop", lr=0.1, alpha=0.9, momentum=0.5, weight_decay=0.01),
+        lambda p: torch.optim.RMSprop(p, 0.1, alpha=0.9, momentum=0.5, weight_decay=0.01),
+    ),
+    (AdaGrad(kind="adagrad", lr=0.1, weight_decay=0.01), lambda p: torch.optim.Adagrad(p, 0.1, weight_decay=0.01)),
+    (
+        AdaDelta(kind="adadelta", lr=2.0, rho=0.8, weight_decay=0.01),
+        lambda p: torch.optim.Adadelta(p, 2.0, rho=0.8, weight_decay=0.01),
+    ),
+    (Nadam(kind="nadam", lr=0.1, weight_decay=0.01), lambda p: torch.optim.NAdam(p, 0.1, weight_decay=0.01)),
+]
+
+
+def test_every_kind_of_optimizer_is_compared_with_torchs():
+    assert {settings.kind for settings, _ in OPTIMIZERS} == set(OPTIMIZER_KINDS) == set(COPIES)
+
+
 @pytest.mark.parametrize(
-    ("settings", "reference"),
-    [
-        (
-            Sgd(kind="sgd", lr=0.1, momentum=0.8, weight_decay=0.01),
-            lambda p: torch.optim.SGD(p, 0.1, 0.8, weight_decay=0.01),
-        ),
-        (Adam(kind="adam", lr=0.1, weight_decay=0.01), lambda p: torch.optim.Adam(p, 0.1, weight_decay=0.01)),
-        (AdamW(lr=0.1, weight_decay=0.2), lambda p: torch.optim.AdamW(p, 0.1, weight_decay=0.2)),
-    ],
-    ids=["sgd", "adam", "adamw"],
+    ("settings", "reference"), OPTIMIZERS, ids=[f"{settings.kind}-{n}" for n, (settings, _) in enumerate(OPTIMIZERS)]
 )
 def test_an_optimizer_moves_as_torchs_own_does(settings, reference):
     ours, theirs = nn.Parameter(torch.tensor([1.0, -2.0])), nn.Parameter(torch.tensor([1.0, -2.0]))
@@ -56,62 +82,31 @@ def test_frozen_parameters_are_left_out():
     assert [parameter is free for group in optimizer.param_groups for parameter in group["params"]] == [True]
 
 
-def test_cross_entropy_of_equal_logits_is_ln_c():
-    assert float(losses.cross_entropy(torch.zeros(4, 5), torch.tensor([0, 1, 2, 4]))) == pytest.approx(math.log(5))
-
-
-def test_label_smoothing_mixes_in_the_uniform_distribution():
-    logits = torch.tensor([[2.0, 0.0, -1.0]])
-    shares = torch.log_softmax(logits, dim=1)[0]
-    wanted = -(0.9 * shares[0] + 0.1 * shares.mean())
-    assert float(losses.cross_entropy(logits, torch.tensor([0]), smoothing=0.1)) == pytest.approx(
-        float(wanted), abs=1e-6
-    )
-
-
-def test_balanced_weights_let_classes_count_alike():
-    targets = torch.tensor([0, 0, 0, 2])
-    weights = losses.balanced_weights(targets, 3)
-    assert weights.tolist() == pytest.approx([4 / (2 * 3), 0.0, 4 / 2])
-    assert float(weights[targets].mean()) == pytest.approx(1.0)
-
-
-def test_class_weights_weigh_the_rows():
-    logits, targets = torch.tensor([[1.0, 0.0], [0.0, 3.0], [2.0, 0.0]]), torch.tensor([0, 0, 1])
-    weights = losses.balanced_weights(targets, 2)
-    each = -torch.log_softmax(logits, dim=1)[torch.arange(3), targets]
-    wanted = (weights[targets] * each).sum() / weights[targets].sum()
-    assert float(losses.build("auto", "classification", weights=weights)(logits, targets)) == pytest.approx(
-        float(wanted)
-    )
-
-
-@pytest.mark.parametrize(
-    ("kind", "wanted"), [("mse", (0.25 + 9) / 2), ("mae", (0.5 + 3) / 2), ("huber", (0.125 + 2.5) / 2), ("auto", 4.625)]
-)
-def test_losses_of_a_quantity_by_hand(kind, wanted):
-    loss = losses.build(kind, "regression")
-    outputs, targets = torch.tensor([[0.5], [3.0]]), torch.tensor([0.0, 0.0])
-    assert float(loss(outputs, targets)) == pytest.approx(wanted)
-    assert float(loss(outputs.reshape(-1), targets)) == pytest.approx(wanted)
-
-
-def test_a_constant_schedule_stays():
-    factor = schedules.build(ConstantSchedule(kind="constant"))
-    assert [factor(step, 10) for step in (0, 5, 10)] == [1, 1, 1]
-
-
-def test_a_cosine_falls_from_one_to_its_floor():
-    factor = schedules.build(CosineSchedule(floor=0.2))
-    assert [factor(step, 10) for step in (0, 5, 10, 99)] == pytest.approx([1.0, 0.6, 0.2, 0.2])
-    assert schedules.cosine(0, 0) == pytest.approx(1.0)
-
-
-def test_the_cosine_is_torchs():
-    parameter = nn.Parameter(torch.ones(1))
-    optimizer = torch.optim.SGD([parameter], lr=1.0)
-    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=7, eta_min=0.1)
-    for step in range(7):
-        assert optimizer.param_groups[0]["lr"] == pytest.approx(schedules.cosine(step, 7, floor=0.1))
+def test_the_first_steps_of_the_adaptive_methods_by_hand():
+    """AdaGrad moves by the rate, RMSProp by rate / √(1 − α), AdaDelta by rate · √(ε / (1 − ρ)), however steep."""
+    wanted = {
+        AdaGrad(kind="adagrad", lr=0.25): 0.25,
+        RmsProp(kind="rmsprop", lr=0.01, alpha=0.99): 0.01 / math.sqrt(0.01),
+        AdaDelta(kind="adadelta", lr=1.0, rho=0.9): math.sqrt(1e-6 / 0.1),
+    }
+    for settings, step in wanted.items():
+        parameter = nn.Parameter(torch.tensor([5.0]))
+        optimizer = optimizers.build([parameter], settings, CPU)
+        (3 * parameter).sum().backward()
         optimizer.step()
-        theirs.step()
+        assert 5.0 - parameter.item() == pytest.approx(step, abs=1e-6), settings.kind
+
+
+@pytest.mark.parametrize("settings", [settings for settings, _ in OPTIMIZERS], ids=lambda settings: settings.kind)
+def test_an_optimizer_keeps_no_more_than_the_memory_estimate_says(settings):
+    parameter = nn.Parameter(torch.ones(100))
+    optimizer = optimizers.build([parameter], settings, CPU)
+    parameter.sum().backward()
+    optimizer.step()
+    kept = sum(value.numel() for value in optimizer.state[parameter].values() if isinstance(value, torch.Tensor))
+    assert 100 * (COPIES[settings.kind] - 1) < kept < 100 * COPIES[settings.kind] + 10
+
+
+def test_nesterov_without_momentum_is_refused():
+    with pytest.raises(ValidationError, match="nesterov needs momentum above 0"):
+        Sgd(kind="sgd", momentum=0.0, nesterov=True)

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.core.recipe import CLASSIFICATION_METRICS, REGRESSION_METRICS, SMALLER_IS_BETTER
+from tasks.core.recipe import COMPARED_CLASSIFICATION_METRICS, COMPARED_REGRESSION_METRICS, SMALLER_IS_BETTER
 from tasks.core.stats.paired import MINIMUM_UNITS, RELATIVE_METRICS
 from tasks.metrics import compute
 from tasks.release.verdict import Scores, choose_rule, combine, decision_rows, judge, rows_to_decide
 
-METRICS = (*CLASSIFICATION_METRICS, *REGRESSION_METRICS)
+METRICS = (*COMPARED_CLASSIFICATION_METRICS, *COMPARED_REGRESSION_METRICS)
 
 
 def problem_of(metric: str) -> str:
-    return "regression" if metric in REGRESSION_METRICS else "classification"
+    return "regression" if metric in COMPARED_REGRESSION_METRICS else "classification"
 
 
 def model(random: np.random.Generator, targets: np.ndarray, apart: float, classes: int = 3) -> Scores:

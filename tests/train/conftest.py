@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.core.recipe import Mlp, Training
+from tasks.core.recipe import Mlp
 from tasks.core.seeds import seed_everything
+from tasks.core.training import Training
 from tasks.train import networks
 from tasks.train.batches import Rows
 from tasks.train.loop import Job

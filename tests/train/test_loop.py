@@ -15,31 +15,12 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.core.recipe import AdamW, ConstantSchedule, CosineSchedule, EarlyStopping, Mlp, Sgd
+from tasks.core.recipe import Mlp
+from tasks.core.training import AdamW, ConstantSchedule, CosineSchedule, EarlyStopping, Sgd
 from tasks.train import checkpoints
 from tasks.train.batches import Rows, bounds, load, shuffled
 from tasks.train.loop import fit
-
-
-class Interrupted(Exception):
-    """Stands for anything that ends a training from outside."""
-
-
-def stop_after(epoch):
-    def callback(progress):
-        if progress.epoch == epoch:
-            raise Interrupted
-
-    return callback
-
-
-@pytest.mark.parametrize("problem", ["classification", "regression"])
-@pytest.mark.parametrize("optimizer", [Sgd(kind="sgd"), AdamW(lr=0.02)], ids=["sgd", "adamw"])
-def test_a_training_learns(make_job, problem, optimizer):
-    job = make_job(problem, epochs=20, optimizer=optimizer, early_stopping=None)
-    history = fit(job).progress.history
-    assert history[-1]["validation_loss"] < 0.6 * history[0]["validation_loss"]
-    assert [row["epoch"] for row in history] == list(range(1, 21))
+from tests.train.interrupting import Interrupted, folder, stop_after
 
 
 def test_the_result_holds_the_best_epoch_and_its_hash(make_job, tmp_path):
@@ -112,23 +93,6 @@ def test_two_trainings_with_one_seed_are_bit_equal_and_another_seed_differs(make
     assert digests[0] == digests[1] != digests[2]
 
 
-@pytest.mark.parametrize("interrupted_at", [1, 2, 5])
-@pytest.mark.parametrize("optimizer", [Sgd(kind="sgd"), AdamW()], ids=["sgd", "adamw"])
-def test_a_resumed_training_gives_the_bits_of_an_uninterrupted_one(make_job, tmp_path, optimizer, interrupted_at):
-    settings = {"epochs": 6, "optimizer": optimizer, "model": Mlp(hidden=(8,), dropout=0.5, batch_norm=True)}
-    whole = fit(make_job(folder=folder(tmp_path, "whole"), **settings))
-    with pytest.raises(Interrupted):
-        fit(make_job(folder=folder(tmp_path, "cut"), **settings), [stop_after(interrupted_at)])
-    seen = []
-    resumed = fit(make_job(folder=folder(tmp_path, "cut"), **settings), [lambda progress: seen.append(progress.epoch)])
-    assert resumed.weights_sha256 == whole.weights_sha256
-    # The epoch that was interrupted had no checkpoint yet, and is the first to be done again.
-    assert seen == list(range(interrupted_at, 7))
-    assert [row["train_loss"] for row in resumed.progress.history] == [
-        row["train_loss"] for row in whole.progress.history
-    ]
-
-
 def test_a_finished_training_is_not_repeated(make_job):
     first = fit(make_job())
     again = fit(make_job(), [stop_after(epoch) for epoch in range(10)])
@@ -164,8 +128,9 @@ TRAINING = """
 import sys, time
 from pathlib import Path
 import numpy as np, torch
-from tasks.core.recipe import Mlp, Training
+from tasks.core.recipe import Mlp
 from tasks.core.seeds import seed_everything
+from tasks.core.training import Training
 from tasks.train import networks
 from tasks.train.batches import Rows
 from tasks.train.loop import Job, fit
@@ -251,9 +216,3 @@ def test_images_are_laid_out_channels_last():
     rows = Rows(torch.zeros(4, 3, 5, 5), torch.zeros(4), torch.device("cpu"))
     inputs, _ = rows.take(torch.tensor([2, 0]))
     assert inputs.is_contiguous(memory_format=torch.channels_last) and inputs.shape == (2, 3, 5, 5)
-
-
-def folder(parent, name):
-    made = parent / name
-    made.mkdir(exist_ok=True)
-    return made

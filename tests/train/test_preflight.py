@@ -12,6 +12,7 @@ import torch
 
 from tasks.core.contracts import GATES, Prepared
 from tasks.core.errors import RequestError
+from tasks.core.objective import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from tasks.core.recipe import Recipe
 from tasks.train import device
 from tasks.train.experiment import preflight
@@ -26,12 +27,14 @@ def check(tmp_path):
     """Runs the preflight on 200 rows of four columns; keyword arguments change the recipe."""
     shutil.copy(Path(__file__).with_name("planted_networks.py"), tmp_path / "recipe.py")
 
-    def run(model="Healthy", problem="classification", inputs=None, targets=None, **training):
+    def run(model="Healthy", problem="classification", inputs=None, targets=None, classes=3, **training):
         generator = np.random.default_rng(0)
         inputs = generator.normal(size=(200, 4)).astype(np.float32) if inputs is None else inputs
-        classes = 3 if problem == "classification" else 0
+        classes = classes if problem == "classification" else 0
         if targets is None:
-            targets = generator.integers(3, size=200) if classes else generator.normal(size=200).astype(np.float32)
+            targets = (
+                generator.integers(classes, size=200) if classes else generator.normal(size=200).astype(np.float32)
+            )
         np.save(tmp_path / "train_inputs.npy", inputs)
         np.save(tmp_path / "train_targets.npy", targets)
         block = model if isinstance(model, dict) else {"kind": "custom", "ref": f"recipe.py:{model}"}
@@ -80,9 +83,30 @@ def test_healthy_images_pass(check):
     assert failing(check({"kind": "cnn", "channels": [4, 8], "hidden": 8}, inputs=inputs)) == []
 
 
-@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+@pytest.mark.parametrize("loss", [*REGRESSION_LOSSES, {"kind": "quantile", "quantile": 0.9}], ids=str)
 def test_every_loss_of_a_quantity_passes(check, loss):
-    assert failing(check(problem="regression", loss=loss)) == []
+    gates = check(problem="regression", loss=loss)
+    assert {name: gate.state for name, gate in gates.items()} == dict.fromkeys(OURS, "passed")
+
+
+@pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
+def test_every_loss_of_classes_passes_and_a_guess_is_judged_where_its_cost_is_known(check, loss):
+    gates = check(loss=loss, targets=np.arange(200) % 2, classes=2)
+    assert failing(gates) == []
+    assert (gates["initial_loss"].state == "skipped") == (loss in ("focal", "hinge"))
+    assert loss not in ("focal", "hinge") or f"training.loss is {loss}" in gates["initial_loss"].reason
+
+
+@pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
+def test_a_network_that_cannot_learn_is_found_by_every_loss_of_classes(check, loss):
+    gates = check("Shuffling", loss=loss, targets=np.arange(200) % 2, classes=2)
+    assert failing(gates) == ["overfits_one_batch"]
+
+
+def test_binary_cross_entropy_of_three_classes_is_refused(check):
+    with pytest.raises(RequestError, match="binary_cross_entropy, and the target has 3 classes") as caught:
+        check(loss="binary_cross_entropy")
+    assert "cross_entropy" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -153,6 +177,8 @@ def test_the_estimate_of_memory_agrees_with_a_count_by_hand():
     assert found.parameters == weights
     # Weights and best copy, gradients, two moments.
     assert found.weights == 4 * weights * (2 + 1 + 2)
+    mean = need(lambda: network.to(device="meta"), (10,), 8, "adam", averaged=True)
+    assert mean.weights - found.weights == 4 * weights
     # Inputs [8, 10] and the activations [8, 20] that the ReLU and the last layer share; each with a gradient.
     assert found.activations == 2 * 4 * 8 * (10 + 20)
 

@@ -15,7 +15,9 @@ from torch import nn
 from tasks.core.context import Context
 from tasks.core.contracts import Prepared
 from tasks.core.home import Home
-from tasks.core.recipe import AdamW, Mlp, Recipe
+from tasks.core.objective import AutoLoss
+from tasks.core.recipe import Mlp, Recipe
+from tasks.core.training import AdamW
 from tasks.models import build
 from tasks.stores.packaged import Verified
 from tasks.stores.registry import VersionInfo
@@ -151,7 +153,7 @@ def test_a_network_that_has_learned_need_not_guess() -> None:
         targets=torch.arange(64).remainder(2).numpy(),
         problem="classification",
         output_size=2,
-        loss="auto",
+        loss=AutoLoss(),
         optimizer="adamw",
         batch_size=16,
         device=torch.device("cpu"),

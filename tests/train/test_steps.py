@@ -1,126 +1,98 @@
-"""A training step on the CPU: what it does to the weights, how forms are compared, and what it needs to be imported."""
+"""One step of the optimizer: several batches together, the L1 penalty, and what neither changes."""
 
 from __future__ import annotations
-
-import subprocess
-import sys
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from tasks.optim import OPTIMIZER_KINDS, optimizers
-from tasks.train import steps
-from tasks.train.batches import Rows
+from tasks.core.recipe import Mlp
+from tasks.core.training import CosineSchedule, Sgd
+from tasks.train import checkpoints, penalty
+from tasks.train.batches import groups
+from tasks.train.loop import fit
+from tests.train.interrupting import Interrupted, folder, stop_after
 
-ROOT = Path(__file__).resolve().parents[2]
-CPU = torch.device("cpu")
-SETTINGS = {"momentum": 0.9, "nesterov": False, "alpha": 0.99, "rho": 0.9, "weight_decay": 0.01, "lr": 1e-2}
-
-
-def parts(optimizer: str = "adamw", clip: float | None = None) -> steps.Parts:
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3))
-    rows = Rows(torch.randn(40, 6), torch.randint(0, 3, (40,)), CPU)
-    settings: Any = SimpleNamespace(kind=optimizer, **SETTINGS)
-    return steps.Parts(
-        network, nn.functional.cross_entropy, optimizers.build(network.parameters(), settings, CPU), rows, clip=clip
-    )
+PLAIN = Mlp(hidden=(8,), dropout=0.0)
 
 
-def state(made: steps.Parts) -> list[torch.Tensor]:
-    """Weights, buffers and moments, as copies."""
-    moments = [
-        value for held in made.optimizer.state.values() for value in held.values() if isinstance(value, torch.Tensor)
-    ]
-    return [tensor.detach().clone() for tensor in (*made.network.parameters(), *made.network.buffers(), *moments)]
+@pytest.mark.parametrize(
+    ("count", "size", "wanted"),
+    [(5, 2, [[0, 1], [2, 3], [4]]), (4, 2, [[0, 1], [2, 3]]), (3, 1, [[0], [1], [2]]), (2, 9, [[0, 1]])],
+)
+def test_batches_are_grouped_in_order_and_the_last_group_is_shorter(count, size, wanted):
+    batches = [(index, index + 1) for index in range(count)]
+    assert [[start for start, _ in group] for group in groups(batches, size)] == wanted
 
 
-def learned(step: steps.Step, rates: tuple[float, ...] = (0.1, 0.05, 0.01)) -> list[float]:
-    torch.manual_seed(3)
-    return [float(step(torch.arange(16), rate)) for rate in rates]
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal", "hinge"])
+@pytest.mark.parametrize(
+    ("count", "batch", "accumulate"),
+    [(64, 16, 2), (64, 8, 8), (56, 16, 2), (40, 16, 99)],
+    ids=["equal batches", "one step", "a short last group", "more than there are"],
+)
+def test_accumulated_batches_step_as_one_large_batch_does(make_job, tmp_path, count, batch, accumulate, loss):
+    settings = {"epochs": 5, "optimizer": Sgd(kind="sgd", lr=0.2), "loss": loss, "l1": 0.01, "gradient_clip": 0.3}
+    settings |= {"model": PLAIN, "count": count, "schedule": CosineSchedule(warmup=0.3), "early_stopping": None}
+    one = fit(large := make_job(folder=folder(tmp_path, "one"), batch_size=min(batch * accumulate, count), **settings))
+    some = fit(small := make_job(folder=folder(tmp_path, "some"), batch_size=batch, accumulate=accumulate, **settings))
+    for ours, theirs in zip(small.network.parameters(), large.network.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+    for name in ("train_loss", "validation_loss", "learning_rate"):
+        assert [row[name] for row in some.progress.history] == pytest.approx(
+            [row[name] for row in one.progress.history], abs=1e-5
+        )
 
 
-@pytest.mark.parametrize("clip", [None, 0.05])
-def test_an_eager_step_is_what_one_would_write_by_hand(clip: float | None):
-    made, by_hand = parts("sgd", clip), parts("sgd", clip)
-    losses = learned(steps.eager(made))
-    torch.manual_seed(3)
-    expected = []
-    for rate in (0.1, 0.05, 0.01):
-        by_hand.optimizer.param_groups[0]["lr"] = rate
-        by_hand.optimizer.zero_grad()
-        assert isinstance(by_hand.rows.inputs, torch.Tensor)
-        loss = nn.functional.cross_entropy(by_hand.network(by_hand.rows.inputs[:16]), by_hand.rows.targets[:16])
-        loss.backward()
-        if clip is not None:
-            nn.utils.clip_grad_norm_(by_hand.network.parameters(), clip)
-        by_hand.optimizer.step()
-        expected.append(float(loss.detach()))
-    assert losses == expected
-    assert all(map(torch.equal, state(made), state(by_hand)))
+def test_without_accumulation_there_are_other_steps(make_job, tmp_path):
+    digests = {
+        fit(make_job(folder=folder(tmp_path, str(number)), accumulate=number)).weights_sha256 for number in (1, 2, 4)
+    }
+    assert len(digests) == 3
 
 
-@pytest.mark.parametrize("optimizer", sorted(OPTIMIZER_KINDS))
-@pytest.mark.parametrize("begun", [False, True], ids=["at the start", "on the way"])
-def test_comparing_forms_leaves_no_trace(optimizer: str, begun: bool):
-    made, untouched = parts(optimizer), parts(optimizer)
-    step, other = steps.eager(made), steps.eager(untouched)
-    if begun:
-        assert learned(step) == learned(other)
-    torch.manual_seed(11)
-    chosen, seconds = steps.fastest({"eager": step}, torch.arange(16), made)
-    assert chosen == "eager" and seconds["eager"] > 0
-    drawn = torch.rand(1)
-    torch.manual_seed(11)
-    assert torch.equal(drawn, torch.rand(1)), "random numbers go on where they were"
-    assert learned(step) == learned(other)
-    assert all(map(torch.equal, state(made), state(untouched)))
+def test_the_penalty_is_the_sum_of_absolute_weights_without_biases_norms_and_what_is_frozen():
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 1))
+    with torch.no_grad():
+        network[0].weight.copy_(torch.tensor([[1.0, -2.0], [0.5, 0.0]]))
+        network[2].weight.fill_(9.0).requires_grad_(False)
+    found = penalty.l1(network)
+    assert found.item() == pytest.approx(3.5)
+    found.backward()
+    assert network[0].weight.grad.tolist() == [[1.0, -1.0], [1.0, 0.0]]
+    assert network[0].bias.grad is None and network[1].weight.grad is None
+    assert penalty.l1(nn.BatchNorm1d(2)).item() == 0.0
 
 
-def test_the_fastest_form_is_the_one_that_took_least_time():
-    made = parts()
-    plain = steps.eager(made)
-
-    def slow(index: torch.Tensor, rate: float) -> torch.Tensor:
-        for _ in range(5):
-            loss = plain(index, rate)
-        return loss
-
-    chosen, seconds = steps.fastest({"graphed": slow, "eager": plain}, torch.arange(16), made)
-    assert chosen == "eager" and seconds["eager"] < seconds["graphed"]
-
-
-def test_only_a_cuda_device_records():
-    with pytest.raises(ValueError, match="CUDA device"):
-        steps.graphed(parts(), 16)
+def test_one_step_moves_each_weight_towards_zero_by_rate_times_penalty(make_job, tmp_path):
+    settings = {"epochs": 1, "batch_size": 64, "optimizer": Sgd(kind="sgd", lr=0.5, momentum=0.0), "model": PLAIN}
+    start = checkpoints.snapshot(make_job(**settings).network)
+    after, rows = {}, {}
+    for l1 in (0.0, 0.02):
+        job = make_job(folder=folder(tmp_path, str(l1)), l1=l1, **settings)
+        rows[l1] = fit(job).progress.history[0]
+        after[l1] = job.network.state_dict()
+    for name, before in start.items():
+        moved = 0.5 * 0.02 * before.sign() if before.dim() > 1 else torch.zeros_like(before)
+        assert torch.allclose(after[0.0][name] - after[0.02][name], moved, atol=1e-6), name
+    # What is reported is the loss of the rows, so that it can be compared with that of the validation rows.
+    assert rows[0.0]["train_loss"] == rows[0.02]["train_loss"]
 
 
-@pytest.mark.slow
-def test_a_compiled_step_learns_what_the_eager_one_does():
-    made, plain = parts("sgd"), parts("sgd")
-    for one in (made, plain):
-        one.network[3].p = 0.0  # a compiler draws other random numbers
-    step, other = steps.compiled(made, 16), steps.eager(plain)
-    assert learned(step) == pytest.approx(learned(other), rel=1e-4)
-    short = torch.arange(5)
-    assert float(step(short, 0.01)) == pytest.approx(float(other(short, 0.01)), rel=1e-4)
+def test_a_penalty_leaves_fewer_weights(make_job, tmp_path):
+    small = []
+    for l1 in (0.0, 0.03):
+        settings = {"epochs": 60, "optimizer": Sgd(kind="sgd"), "model": PLAIN, "early_stopping": None}
+        job = make_job(folder=folder(tmp_path, str(l1)), l1=l1, **settings)
+        fit(job)
+        weights = torch.cat([value.flatten() for value in job.network.parameters() if value.dim() > 1])
+        small.append(float((weights.abs() < 0.01).float().mean()))
+    assert small[0] < 0.1 and small[1] > 0.3
 
 
-def test_the_training_core_is_imported_where_there_is_only_torch_numpy_and_safetensors():
-    code = """
-import sys
-class OnlyThose:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in REFUSED:
-            raise ModuleNotFoundError(f"{name} is not installed here")
-REFUSED = {"pydantic", "pandas", "yaml", "omegaconf", "hydra", "sklearn", "scipy", "mlflow", "prefect", "pyarrow"}
-sys.meta_path.insert(0, OnlyThose())
-import tasks.train.loop, tasks.train.steps, tasks.train.networks, tasks.models, tasks.optim.optimizers
-print("imported")
-"""
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert ended.stdout.strip() == "imported", ended.stderr
+def test_an_accumulating_training_resumes_to_the_same_bits(make_job, tmp_path):
+    settings = {"epochs": 6, "accumulate": 3, "l1": 0.001, "model": Mlp(hidden=(8,), dropout=0.5, batch_norm=True)}
+    whole = fit(make_job(folder=folder(tmp_path, "whole"), **settings))
+    with pytest.raises(Interrupted):
+        fit(make_job(folder=folder(tmp_path, "cut"), **settings), [stop_after(3)])
+    assert fit(make_job(folder=folder(tmp_path, "cut"), **settings)).weights_sha256 == whole.weights_sha256
