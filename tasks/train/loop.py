@@ -149,7 +149,10 @@ def _train(job: Job, parts: _Parts, progress: Progress) -> tuple[float, bool]:
 
 
 def _step(job: Job, parts: _Parts, group: Sequence[tuple[int, int]], order: torch.Tensor) -> torch.Tensor:
-    """One step by the mean gradient of the rows of a group of batches; gives the sum of their losses."""
+    """One step by the mean gradient of the rows of a group of batches; gives the sum of their losses.
+
+    With class weights the weighted mean of each batch counts by its rows.
+    """
     training, rows = job.training, group[-1][1] - group[0][0]
     parts.optimizer.zero_grad(set_to_none=True)
     total = torch.zeros((), device=job.train.device)
