@@ -167,9 +167,11 @@ def binary_roc_auc(positive: np.ndarray, scores: np.ndarray, name: str = "positi
 
 
 def _average_precision(positive: np.ndarray, scores: np.ndarray, name: str) -> float:
-    _both_sides(positive, name)
+    positives, _ = _both_sides(positive, name)
     recall, precision = precision_recall_points(positive, scores)
-    return float(np.sum(np.diff(recall) * precision[1:]))
+    # In whole rows, so that a perfect order is 1 exactly and meets a bound of 1.
+    found = np.rint(np.diff(recall) * positives)
+    return float(np.sum(found * precision[1:]) / positives)
 
 
 def _by_class(

@@ -200,7 +200,10 @@ def _timed(work: Callable[[], Any], device: torch.device) -> float:
 
 
 def _whole(parts: Parts, forward: Callable[..., torch.Tensor], index: torch.Tensor) -> torch.Tensor:
-    """One update by the mean gradient of the rows at `index`, batch by batch; gives their mean loss."""
+    """One update by the mean gradient of the rows at `index`, batch by batch; gives their mean loss.
+
+    With class weights the weighted mean of each batch counts by its rows.
+    """
     parts.optimizer.zero_grad(set_to_none=True)
     total = torch.zeros((), device=parts.rows.device)
     for start, end in bounds(len(index), parts.batch_size):

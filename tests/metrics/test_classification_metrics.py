@@ -77,6 +77,14 @@ def test_hand_worked_values() -> None:
     assert values["ece"] == pytest.approx((0.2 + 0.6 + 0.5 + 0.1) / 4)
 
 
+@pytest.mark.parametrize("rows", [7, 49, 107])
+def test_a_perfect_order_has_an_average_precision_of_exactly_one(rows: int) -> None:
+    truth = np.arange(rows) % 2
+    chance = (truth + np.linspace(0.1, 0.4, rows)) / 2
+    values, _ = compute("classification", truth, truth, np.stack([1 - chance, chance], axis=1), (0, 1))
+    assert values["pr_auc"] == values["roc_auc"] == 1.0
+
+
 def test_three_classes_come_first_and_of_equals_the_earlier() -> None:
     probabilities = np.array([[0.4, 0.3, 0.2, 0.1], [0.4, 0.3, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25]])
     assert compute("classification", list("cdd"), list("aaa"), probabilities, "abcd")[0]["top_3"] == 1 / 3
