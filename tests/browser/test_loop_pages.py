@@ -131,10 +131,7 @@ def test_a_person_approves_with_the_form(waiting: Waiting, window: Any, picture:
         field = shown.page.locator(".schema-form-property", has=shown.page.get_by_text(name, exact=True))
         field.get_by_role("textbox").fill(text)
     picture(shown.page, "loop-form")
-    # The page's requests pass through this process (`Window.guard`): it must not sleep before they are answered.
-    with shown.page.expect_response(lambda answer: answer.url.endswith("/create_flow_run"), timeout=90_000) as started:
-        shown.page.get_by_role("button", name="Submit").click()
-    assert started.value.status == 201
+    submit(shown.page)
     wait_for(lambda: waiting.loop.champion == "2", 120, "the promotion")
     (*_, run) = waiting.prefect.runs("approve/claims")
     ended = waiting.prefect.ended(run["id"])
@@ -143,6 +140,20 @@ def test_a_person_approves_with_the_form(waiting: Waiting, window: Any, picture:
     picture(shown.page, "loop-approved")
     waiting.loop.check_books()
     assert waiting.loop.story()[-3:] == ["promote", "intent", "done"]
+
+
+def submit(page: Any) -> None:
+    """Press the form's button, as a person does: again, where the server says that its database is busy (503).
+
+    The page's requests pass through this process (`Window.guard`): it must not sleep before they are answered.
+    """
+    answers = []
+    while not answers or answers[-1] == 503 and len(answers) < 5:
+        with page.expect_response(lambda answer: answer.url.endswith("/create_flow_run"), timeout=90_000) as started:
+            page.get_by_role("button", name="Submit").click()
+        answers.append(started.value.status)
+        page.wait_for_timeout(1000)
+    assert answers[-1] == 201, answers
 
 
 def test_mlflow_shows_who_is_champion_and_why(waiting: Waiting, window: Any, picture: Any) -> None:
