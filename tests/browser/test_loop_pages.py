@@ -148,7 +148,7 @@ def submit(page: Any) -> None:
     The page's requests pass through this process (`Window.guard`): it must not sleep before they are answered.
     """
     answers = []
-    while not answers or answers[-1] == 503 and len(answers) < 5:
+    while not answers or (answers[-1] == 503 and len(answers) < 5):
         with page.expect_response(lambda answer: answer.url.endswith("/create_flow_run"), timeout=90_000) as started:
             page.get_by_role("button", name="Submit").click()
         answers.append(started.value.status)
