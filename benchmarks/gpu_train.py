@@ -159,8 +159,8 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def fitted(case: Case, device: torch.device, epochs: int) -> float:
-    """Seconds of a step within the whole loop: everything the product does between first and last."""
+def fitted(case: Case, device: torch.device, epochs: int) -> tuple[float, str]:
+    """Seconds of a step within the whole loop, with everything the product does between first and last; its form."""
     from tasks.train.loop import Job, fit
 
     training = SimpleNamespace(
@@ -177,9 +177,10 @@ def fitted(case: Case, device: torch.device, epochs: int) -> float:
     few = Rows(parts.rows.inputs[: case.batch], parts.rows.targets[: case.batch], device)
     with tempfile.TemporaryDirectory() as folder:
         job = Job(parts.network, parts.rows, few, "classification", case.classes, training, Path(folder))  # type: ignore[arg-type]
-        done = fit(job).progress
+        done = fit(job)
     # The first epoch pays for what is made once.
-    return statistics.median(row["seconds"] for row in done.history[1:]) / (case.rows / case.batch)
+    epoch = statistics.median(row["seconds"] for row in done.progress.history[1:])
+    return epoch / (case.rows / case.batch), done.form
 
 
 def operations(case: Case, device: torch.device) -> int:
@@ -248,10 +249,9 @@ def main(words: list[str] | None = None) -> int:
         work = operations(case, device)
         weights = sum(weight.numel() for weight in parts_of(case, device).network.parameters())
         found = measure(case, device, rounds, count)
-        whole = fitted(case, device, 3 if options.quick else 6)
-        found.append(
-            {"case": case.name, "form": "fit", "seconds": whole, "ratio_to_eager": whole / found[0]["seconds"]}
-        )
+        whole, form = fitted(case, device, 3 if options.quick else 6)
+        ratio = whole / found[0]["seconds"]
+        found.append({"case": case.name, "form": f"fit: {form}", "seconds": whole, "ratio_to_eager": ratio})
         for row in found:
             row["limit"], row["operations"], row["weights"] = case.limit, work, weights
             ideal = work / about["ceilings"]["flops"]  # type: ignore[index]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from torch import nn
 
 from tasks.train import penalty
 from tasks.train.batches import Rows, bounds
+from tasks.train.undo import undone
 
 Form = Literal["eager", "graphed", "compiled"]
 Step = Callable[[torch.Tensor, float], torch.Tensor]
@@ -29,8 +30,6 @@ Step = Callable[[torch.Tensor, float], torch.Tensor]
 
 WARM_UP = 3
 """Steps before a graph is recorded: libraries choose their kernels and take their memory in the first ones."""
-INITIAL = {"mu_product": 1.0}
-"""What an optimizer's state begins with, by name, where that is not zero: the product of Nadam's momenta."""
 TRIED = 20
 """Steps by which forms are compared."""
 COMPILE_AFTER = 120.0
@@ -92,7 +91,7 @@ def graphed(parts: Parts, size: int, forward: Callable[..., torch.Tensor] | None
     as_usual = eager(parts)
     index = torch.zeros(size, dtype=torch.int64, device=parts.rows.device)
     rates = rates_on_device(parts.optimizer, parts.rows.device)
-    with _undone(parts):
+    with undone(parts.network, parts.optimizer, parts.rows.device):
         graph, loss = _record(parts, forward, index)
 
     def step(chosen: torch.Tensor, lr: float) -> torch.Tensor:
@@ -179,7 +178,7 @@ def fastest(forms: Mapping[Form, Step], index: torch.Tensor, parts: Parts) -> tu
         parts: What the forms work with.
     """
     seconds: dict[Form, float] = {}
-    with _undone(parts):
+    with undone(parts.network, parts.optimizer, parts.rows.device):
         for form, step in forms.items():
             for _ in range(WARM_UP):
                 step(index, 0.0)
@@ -256,51 +255,3 @@ def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
             group["lr"].fill_(lr)
         else:
             group["lr"] = lr
-
-
-@contextlib.contextmanager
-def _undone(parts: Parts) -> Iterator[None]:
-    """Afterwards weights, buffers, the optimizer's state and the random numbers are what they were, in place."""
-    kept = [tensor.detach().clone() for tensor in _held(parts)]
-    numbers, drawn = _state_of(parts.optimizer), _random_state(parts.rows.device)
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for tensor, before in zip(_held(parts), kept, strict=True):
-                tensor.copy_(before)
-            _restore(parts.optimizer, numbers)
-        parts.optimizer.zero_grad(set_to_none=True)
-        _set_random_state(drawn)
-
-
-def _held(parts: Parts) -> Sequence[torch.Tensor]:
-    return [*parts.network.parameters(), *parts.network.buffers()]
-
-
-def _state_of(optimizer: torch.optim.Optimizer) -> dict[Any, dict[str, Any]]:
-    return {
-        parameter: {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in state.items()}
-        for parameter, state in optimizer.state.items()
-    }
-
-
-def _restore(optimizer: torch.optim.Optimizer, before: Mapping[Any, Mapping[str, Any]]) -> None:
-    """A tensor that is there keeps its place, as a graph may hold its address; what is new begins anew."""
-    for parameter, state in optimizer.state.items():
-        for name, value in state.items():
-            known = before.get(parameter, {}).get(name, INITIAL.get(name, 0.0))
-            if isinstance(value, torch.Tensor):
-                value.copy_(torch.as_tensor(known))
-            else:
-                state[name] = known
-
-
-def _random_state(device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
-    return torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-
-
-def _set_random_state(state: tuple[torch.Tensor, torch.Tensor | None]) -> None:
-    torch.set_rng_state(state[0])
-    if state[1] is not None:
-        torch.cuda.set_rng_state(state[1])

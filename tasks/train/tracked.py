@@ -28,6 +28,7 @@ def train_tracked(job: Job, context: Context, start: str) -> Trained:
         # Also when interrupted: a run that nobody works on must not look as if somebody did.
         runs.finish_run(context.home, run_id, "FAILED")
         raise
+    runs.tag_run(context.home, run_id, {"evergreen.steps": fitted.form})
     runs.finish_run(context.home, run_id, "FINISHED")
     progress = fitted.progress
     assert progress.stopped is not None

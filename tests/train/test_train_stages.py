@@ -79,6 +79,7 @@ def test_a_training_gives_weights_a_history_and_a_tracked_run(home, prepared, pr
     client = runs.open_tracking(home)
     run = client.get_run(trained.run_id)
     assert run.info.status == "FINISHED" and run.data.tags["evergreen.key"] == "k" * 64
+    assert run.data.tags["evergreen.steps"] == "eager", "on a CPU nothing else is tried"
     assert run.data.params["training.optimizer.kind"] == "adamw" and run.data.params["model.hidden"] == "[64, 32]"
     assert [point.step for point in client.get_metric_history(trained.run_id, "validation_loss")] == [1, 2, 3, 4, 5]
 
