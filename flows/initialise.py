@@ -83,7 +83,7 @@ def initialise(source: Path, target: str, out: Path | None, tell: Callable[[str]
 def _read(reader: dict[str, Any], folder: Path) -> pd.DataFrame:
     from pydantic import TypeAdapter
 
-    from tasks.core.recipe import Reader
+    from tasks.core.sources import Reader
     from tasks.ingest.readers import read
 
     try:

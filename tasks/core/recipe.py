@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from tasks.core.blocks import Block, Custom
+from tasks.core.sources import Reader
 from tasks.core.upkeep import Alert, HybridPolicy, Monitoring, Retraining, Timetable
 
 Problem = Literal["classification", "regression"]
@@ -18,39 +19,6 @@ Problem = Literal["classification", "regression"]
 CLASSIFICATION_METRICS = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "roc_auc", "log_loss")
 REGRESSION_METRICS = ("rmse", "mae", "r2")
 SMALLER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
-
-
-class CsvReader(Block):
-    """Delimited text."""
-
-    kind: Literal["csv"]
-    path: str
-    """File or glob, relative to the recipe's folder; any fsspec URL."""
-    separator: str = ","
-    """What stands between two cells."""
-    decimal: str = "."
-    """What stands before the decimals of a number."""
-    encoding: str = "utf-8"
-    """How the bytes are text, as Python names it."""
-
-
-class ParquetReader(Block):
-    """Parquet files."""
-
-    kind: Literal["parquet"]
-    path: str
-    """File or glob, relative to the recipe's folder; any fsspec URL."""
-
-
-class SklearnReader(Block):
-    """Real data bundled with scikit-learn: works offline."""
-
-    kind: Literal["sklearn"]
-    name: Literal["digits", "breast_cancer", "diabetes", "iris", "wine"]
-    """The data set."""
-
-
-Reader = Annotated[CsvReader | ParquetReader | SklearnReader | Custom, Field(discriminator="kind")]
 
 
 class NumericFeature(Block):

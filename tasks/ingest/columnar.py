@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.core.recipe import ParquetReader
+from tasks.core.sources import ParquetReader
+from tasks.ingest.files import file_name
 from tasks.ingest.readers import unreadable
 
 
@@ -20,7 +21,7 @@ def read_parquet(reader: ParquetReader, location: Path | str, text: Sequence[str
     Raises:
         GateStopped: gate `readable` failed.
     """
-    name = location.name if isinstance(location, Path) else location.rpartition("/")[2]
+    name = file_name(location)
     if isinstance(location, Path) and location.stat().st_size == 0:
         unreadable(f"{name} is empty.", file=name)
     try:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from tasks.core.errors import GateStopped, RequestError
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe
-from tasks.core.recipe import CsvReader, ParquetReader
-from tasks.ingest.readers import FILE_SUFFIXES, fingerprint, read
+from tasks.core.sources import CsvReader, ParquetReader
+from tasks.ingest.files import FILE_SUFFIXES
+from tasks.ingest.readers import fingerprint, read
 from tasks.stores import datasets
 
 if TYPE_CHECKING:

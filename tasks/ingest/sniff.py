@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from tasks.core.errors import RequestError
-from tasks.ingest.readers import FILE_SUFFIXES
+from tasks.ingest.files import FILE_SUFFIXES
 
 SAMPLE_BYTES = 1 << 18
 """How much of a file is looked at for separator and decimal sign."""

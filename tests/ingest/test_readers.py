@@ -16,8 +16,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from tasks.core.errors import GateStopped, RequestError, ServiceError
-from tasks.core.recipe import Reader
-from tasks.ingest.readers import BUNDLED_FILES, fingerprint, read
+from tasks.core.sources import Reader
+from tasks.ingest.bundled import BUNDLED_FILES
+from tasks.ingest.readers import fingerprint, read
 
 SECRET = "Mrs-Robinson"
 
@@ -233,7 +234,8 @@ def test_a_fingerprint_imports_nothing_heavy(tmp_path: Path, root: Path) -> None
 import sys
 import threading
 from pathlib import Path
-from tasks.core.recipe import CsvReader, Custom, SklearnReader
+from tasks.core.blocks import Custom
+from tasks.core.sources import CsvReader, SklearnReader
 from tasks.ingest.readers import fingerprint
 from tasks.ingest.stage import ingest, version
 from tasks.stores import datasets

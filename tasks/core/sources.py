@@ -1,0 +1,45 @@
+"""The section of a recipe that says where rows come from: `data.reader` and its kinds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tasks.core.blocks import Block, Custom
+
+
+class CsvReader(Block):
+    """Delimited text."""
+
+    kind: Literal["csv"]
+    path: str
+    """File or glob, relative to the recipe's folder; any fsspec URL."""
+    separator: str = ","
+    """What stands between two cells."""
+    decimal: str = "."
+    """What stands before the decimals of a number."""
+    encoding: str = "utf-8"
+    """How the bytes are text, as Python names it."""
+
+
+class ParquetReader(Block):
+    """Parquet files."""
+
+    kind: Literal["parquet"]
+    path: str
+    """File or glob, relative to the recipe's folder; any fsspec URL."""
+
+
+class SklearnReader(Block):
+    """Real data bundled with scikit-learn: works offline."""
+
+    kind: Literal["sklearn"]
+    name: Literal["digits", "breast_cancer", "diabetes", "iris", "wine"]
+    """The data set."""
+
+
+FileReader = CsvReader | ParquetReader
+"""Every file that `path` names is a table of its own."""
+
+Reader = Annotated[FileReader | SklearnReader | Custom, Field(discriminator="kind")]
