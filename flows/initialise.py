@@ -40,7 +40,7 @@ def initialise(source: Path, target: str, out: Path | None, tell: Callable[[str]
     """Look at the data and write a recipe that `run` takes as it is.
 
     Args:
-        source: A CSV or Parquet file, or a folder of them.
+        source: A CSV, Parquet or JSON-lines file, or a folder of them.
         target: Column to predict.
         out: Folder to write to, whose name the model gets; none: one in the working folder, named after the data.
         tell: Told what takes a while.

@@ -31,6 +31,14 @@ class ParquetReader(Block):
     """File or glob, relative to the recipe's folder; any fsspec URL."""
 
 
+class JsonlReader(Block):
+    """JSON lines: one object of plain values a line, as UTF-8; a name that a line lacks is a missing value."""
+
+    kind: Literal["jsonl"]
+    path: str
+    """File or glob, relative to the recipe's folder; any fsspec URL. What ends in .gz is decompressed."""
+
+
 class SklearnReader(Block):
     """Real data bundled with scikit-learn: works offline."""
 
@@ -39,7 +47,7 @@ class SklearnReader(Block):
     """The data set."""
 
 
-FileReader = CsvReader | ParquetReader
+FileReader = CsvReader | ParquetReader | JsonlReader
 """Every file that `path` names is a table of its own."""
 
 Reader = Annotated[FileReader | SklearnReader | Custom, Field(discriminator="kind")]

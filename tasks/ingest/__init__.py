@@ -4,6 +4,7 @@ readers.py       the table of kinds: what reads a source, and what it is known b
 files.py         which files a path of a recipe names; their fingerprint
 delimited.py     csv
 columnar.py      parquet
+lines.py         jsonl
 bundled.py       sklearn: its real data
 own.py           custom: a function of the recipe's folder
 batches.py       which rows are new, which are edits of old ones

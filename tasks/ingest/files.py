@@ -14,7 +14,11 @@ from tasks.core.errors import RequestError, ServiceError
 from tasks.core.hashing import file_sha256, json_sha256
 from tasks.core.sources import FileReader
 
-FILE_SUFFIXES = {"csv": (".csv", ".csv.gz"), "parquet": (".parquet", ".pq")}
+FILE_SUFFIXES = {
+    "csv": (".csv", ".csv.gz"),
+    "parquet": (".parquet", ".pq"),
+    "jsonl": (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz"),
+}
 """Which files count where `path` names a folder."""
 
 

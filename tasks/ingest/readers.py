@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 READER_KINDS: dict[str, str] = {
     "csv": "tasks.ingest.delimited:read_csv",
     "parquet": "tasks.ingest.columnar:read_parquet",
+    "jsonl": "tasks.ingest.lines:read_jsonl",
     "sklearn": "tasks.ingest.bundled:read_bundled",
     "custom": "tasks.ingest.own:read_own",
 }
@@ -32,6 +33,7 @@ READER_KINDS: dict[str, str] = {
 FINGERPRINT_KINDS: dict[str, str] = {
     "csv": "tasks.ingest.files:fingerprint_files",
     "parquet": "tasks.ingest.files:fingerprint_files",
+    "jsonl": "tasks.ingest.files:fingerprint_files",
     "sklearn": "tasks.ingest.bundled:fingerprint_bundled",
     "custom": "tasks.ingest.own:fingerprint_own",
 }
