@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.core.blocks import Block, Custom
 
@@ -39,6 +39,29 @@ class JsonlReader(Block):
     """File or glob, relative to the recipe's folder; any fsspec URL. What ends in .gz is decompressed."""
 
 
+class NpzReader(Block):
+    """NumPy archives (`numpy.savez`): an array of inputs and one of targets, a row for each example."""
+
+    kind: Literal["npz"]
+    path: str
+    """File or glob, relative to the recipe's folder; any fsspec URL."""
+    inputs: str = "x"
+    """Array of numbers: [N, d] becomes the columns `<inputs>_<place>`; [N, height, width] becomes
+    `<inputs>_<row>_<column>`, which an image feature of that name takes."""
+    target: str = "y"
+    """Array [N]; it becomes the column of its name, which data.target then names."""
+    columns: tuple[str, ...] = ()
+    """Further arrays [N], each a column of its name: an id, a time."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> NpzReader:
+        names = [self.inputs, self.target, *self.columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"data.reader names the array '{twice[0]}' twice; inputs, target and columns must differ")
+        return self
+
+
 class SklearnReader(Block):
     """Real data bundled with scikit-learn: works offline."""
 
@@ -47,7 +70,7 @@ class SklearnReader(Block):
     """The data set."""
 
 
-FileReader = CsvReader | ParquetReader | JsonlReader
+FileReader = CsvReader | ParquetReader | JsonlReader | NpzReader
 """Every file that `path` names is a table of its own."""
 
 Reader = Annotated[FileReader | SklearnReader | Custom, Field(discriminator="kind")]

@@ -5,6 +5,8 @@ files.py         which files a path of a recipe names; their fingerprint
 delimited.py     csv
 columnar.py      parquet
 lines.py         jsonl
+arrays.py        npz
+grids.py         arrays as columns
 bundled.py       sklearn: its real data
 own.py           custom: a function of the recipe's folder
 batches.py       which rows are new, which are edits of old ones

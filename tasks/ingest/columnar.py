@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import fsspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.core.sources import ParquetReader
-from tasks.ingest.files import file_name
+from tasks.ingest.files import file_name, opened
 from tasks.ingest.readers import unreadable
 
 
@@ -40,5 +39,5 @@ def read_parquet(reader: ParquetReader, location: Path | str, text: Sequence[str
 def _table(location: Path | str) -> pa.Table:
     if isinstance(location, Path):
         return pq.ParquetFile(location).read()
-    with fsspec.open(location, "rb") as stream:
+    with opened(location) as stream:
         return pq.ParquetFile(stream).read()

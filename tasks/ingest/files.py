@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tasks.core.errors import RequestError, ServiceError
 from tasks.core.hashing import file_sha256, json_sha256
@@ -18,6 +19,7 @@ FILE_SUFFIXES = {
     "csv": (".csv", ".csv.gz"),
     "parquet": (".parquet", ".pq"),
     "jsonl": (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz"),
+    "npz": (".npz",),
 }
 """Which files count where `path` names a folder."""
 
@@ -127,14 +129,22 @@ def _is_there(handler: Any, path: str) -> bool:
         return False
 
 
+def opened(location: Path | str) -> AbstractContextManager[IO[bytes]]:
+    """A file's bytes, wherever it lies."""
+    if isinstance(location, Path):
+        return location.open("rb")
+    import fsspec
+
+    remote: AbstractContextManager[IO[bytes]] = fsspec.open(location, "rb")
+    return remote
+
+
 def digest(location: Path | str) -> str:
     """SHA-256 (hex) of a file's bytes, wherever it lies."""
     if isinstance(location, Path):
         return file_sha256(location)
-    import fsspec
-
     found = hashlib.sha256()
-    with fsspec.open(location, "rb") as stream:
+    with opened(location) as stream:
         while chunk := stream.read(1 << 20):
             found.update(chunk)
     return found.hexdigest()

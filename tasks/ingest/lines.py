@@ -5,15 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pandas as pd
 
 from tasks.core.sources import JsonlReader
-from tasks.ingest.files import file_name
+from tasks.ingest.files import file_name, opened
 from tasks.ingest.readers import unreadable
 
 
@@ -34,8 +33,9 @@ def read_jsonl(reader: JsonlReader, location: Path | str, text: Sequence[str]) -
     rows: list[dict[str, Any]] = []
     number = 0
     try:
-        with _opened(location) as stream:
-            for number, line in enumerate(stream, start=1):
+        with opened(location) as stream:
+            lines = gzip.GzipFile(fileobj=stream) if name.lower().endswith(".gz") else stream
+            for number, line in enumerate(lines, start=1):
                 if line.strip():
                     rows.append(_object(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line))
     except _Broken as broken:
@@ -48,19 +48,6 @@ def read_jsonl(reader: JsonlReader, location: Path | str, text: Sequence[str]) -
     # Objects, not yet numbers: a column with a gap would otherwise lose the digits of its whole numbers.
     cells = {column: pd.Series([row.get(column) for row in rows], dtype=object) for column in columns}
     return pd.DataFrame(cells, index=range(len(rows)))
-
-
-@contextmanager
-def _opened(location: Path | str) -> Iterator[IO[bytes]]:
-    """The file's bytes, decompressed where its name ends in .gz."""
-    if isinstance(location, Path):
-        with gzip.open(location) if location.suffix.lower() == ".gz" else location.open("rb") as stream:
-            yield stream  # type: ignore[misc]
-        return
-    import fsspec
-
-    with fsspec.open(location, "rb", compression="gzip" if location.lower().endswith(".gz") else None) as stream:
-        yield stream
 
 
 def _object(line: bytes) -> dict[str, Any]:

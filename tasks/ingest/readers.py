@@ -24,6 +24,7 @@ READER_KINDS: dict[str, str] = {
     "csv": "tasks.ingest.delimited:read_csv",
     "parquet": "tasks.ingest.columnar:read_parquet",
     "jsonl": "tasks.ingest.lines:read_jsonl",
+    "npz": "tasks.ingest.arrays:read_npz",
     "sklearn": "tasks.ingest.bundled:read_bundled",
     "custom": "tasks.ingest.own:read_own",
 }
@@ -34,6 +35,7 @@ FINGERPRINT_KINDS: dict[str, str] = {
     "csv": "tasks.ingest.files:fingerprint_files",
     "parquet": "tasks.ingest.files:fingerprint_files",
     "jsonl": "tasks.ingest.files:fingerprint_files",
+    "npz": "tasks.ingest.files:fingerprint_files",
     "sklearn": "tasks.ingest.bundled:fingerprint_bundled",
     "custom": "tasks.ingest.own:fingerprint_own",
 }
