@@ -62,6 +62,20 @@ class NpzReader(Block):
         return self
 
 
+class IdxReader(Block):
+    """The files of MNIST and Fashion-MNIST (IDX): images in one file, their labels in another."""
+
+    kind: Literal["idx"]
+    images: str
+    """File or glob of images, relative to the recipe's folder; any fsspec URL. Compressed with gzip, or plain."""
+    labels: str
+    """As many files of labels; the first belongs to the first of the images, in the order of their names."""
+    feature: str = "pixel"
+    """What the columns `<feature>_<row>_<column>` begin with; an image feature of that name takes them."""
+    target: str = "label"
+    """Column that gets the labels."""
+
+
 class SklearnReader(Block):
     """Real data bundled with scikit-learn: works offline."""
 
@@ -73,4 +87,4 @@ class SklearnReader(Block):
 FileReader = CsvReader | ParquetReader | JsonlReader | NpzReader
 """Every file that `path` names is a table of its own."""
 
-Reader = Annotated[FileReader | SklearnReader | Custom, Field(discriminator="kind")]
+Reader = Annotated[FileReader | IdxReader | SklearnReader | Custom, Field(discriminator="kind")]

@@ -6,6 +6,7 @@ delimited.py     csv
 columnar.py      parquet
 lines.py         jsonl
 arrays.py        npz
+idx.py           idx
 grids.py         arrays as columns
 bundled.py       sklearn: its real data
 own.py           custom: a function of the recipe's folder

@@ -25,6 +25,7 @@ READER_KINDS: dict[str, str] = {
     "parquet": "tasks.ingest.columnar:read_parquet",
     "jsonl": "tasks.ingest.lines:read_jsonl",
     "npz": "tasks.ingest.arrays:read_npz",
+    "idx": "tasks.ingest.idx:read_idx",
     "sklearn": "tasks.ingest.bundled:read_bundled",
     "custom": "tasks.ingest.own:read_own",
 }
@@ -36,6 +37,7 @@ FINGERPRINT_KINDS: dict[str, str] = {
     "parquet": "tasks.ingest.files:fingerprint_files",
     "jsonl": "tasks.ingest.files:fingerprint_files",
     "npz": "tasks.ingest.files:fingerprint_files",
+    "idx": "tasks.ingest.idx:fingerprint_idx",
     "sklearn": "tasks.ingest.bundled:fingerprint_bundled",
     "custom": "tasks.ingest.own:fingerprint_own",
 }
