@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from tasks.core.blocks import Block, Custom
 
@@ -76,6 +77,43 @@ class IdxReader(Block):
     """Column that gets the labels."""
 
 
+class SqlReader(Block):
+    """A table or a query of any database that SQLAlchemy has a driver for; nothing is written to it."""
+
+    kind: Literal["sql"]
+    url: SecretStr
+    """`dialect://user:password@host/database`, never shown; take it from the environment with ${oc.env:NAME}. A SQLite
+    file (`sqlite:///rows.db`) is relative to the recipe's folder."""
+    table: str | None = None
+    """Table or view, read whole; `schema.table` where it has one."""
+    query: str | None = None
+    """Or a SELECT. Where rows are written all the time it should end before now, at yesterday for example: a source
+    that changes while it is read stops the run."""
+    watermark: str | None = None
+    """SELECT whose answer is another whenever the rows are (`SELECT count(*), max(changed) FROM claims`); none: all
+    rows are read to see whether they changed."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: SecretStr) -> SecretStr:
+        if not re.match(r"[A-Za-z][A-Za-z0-9_+.-]*://", url.get_secret_value()):
+            raise ValueError("the address of a database looks like dialect://user:password@host/database")
+        return url
+
+    @field_validator("query", "watermark")
+    @classmethod
+    def _only_asks(cls, statement: str | None) -> str | None:
+        if statement is not None and not re.match(r"(\s|--.*\n)*(select|with)\b", statement, flags=re.IGNORECASE):
+            raise ValueError("a statement must begin with SELECT or WITH; nothing is written to the database")
+        return statement
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> SqlReader:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("data.reader of kind sql needs either table or query")
+        return self
+
+
 class SklearnReader(Block):
     """Real data bundled with scikit-learn: works offline."""
 
@@ -87,4 +125,4 @@ class SklearnReader(Block):
 FileReader = CsvReader | ParquetReader | JsonlReader | NpzReader
 """Every file that `path` names is a table of its own."""
 
-Reader = Annotated[FileReader | IdxReader | SklearnReader | Custom, Field(discriminator="kind")]
+Reader = Annotated[FileReader | IdxReader | SqlReader | SklearnReader | Custom, Field(discriminator="kind")]

@@ -7,6 +7,7 @@ columnar.py      parquet
 lines.py         jsonl
 arrays.py        npz
 idx.py           idx
+database.py      sql
 grids.py         arrays as columns
 bundled.py       sklearn: its real data
 own.py           custom: a function of the recipe's folder

@@ -26,6 +26,7 @@ READER_KINDS: dict[str, str] = {
     "jsonl": "tasks.ingest.lines:read_jsonl",
     "npz": "tasks.ingest.arrays:read_npz",
     "idx": "tasks.ingest.idx:read_idx",
+    "sql": "tasks.ingest.database:read_sql",
     "sklearn": "tasks.ingest.bundled:read_bundled",
     "custom": "tasks.ingest.own:read_own",
 }
@@ -38,6 +39,7 @@ FINGERPRINT_KINDS: dict[str, str] = {
     "jsonl": "tasks.ingest.files:fingerprint_files",
     "npz": "tasks.ingest.files:fingerprint_files",
     "idx": "tasks.ingest.idx:fingerprint_idx",
+    "sql": "tasks.ingest.database:fingerprint_sql",
     "sklearn": "tasks.ingest.bundled:fingerprint_bundled",
     "custom": "tasks.ingest.own:fingerprint_own",
 }
