@@ -108,6 +108,9 @@ class Data(Block):
             raise ValueError("data.split.kind is time, so data.time must name the column that orders the rows")
         if self.target in (self.id, self.time):
             raise ValueError(f"data.target '{self.target}' is also data.id or data.time; name a different column")
+        file = getattr(self.reader, "file", None)
+        if file not in (None, self.id) and not isinstance(self.features.get(str(file)), DropFeature):
+            raise ValueError(f"data.reader.file '{file}' gives the class away; name it in data.id, or drop the feature")
         if self.split.validation + self.split.test >= 0.9:
             raise ValueError(
                 "data.split.validation + data.split.test must stay below 0.9, or nothing is left to train on"

@@ -77,6 +77,41 @@ class IdxReader(Block):
     """Column that gets the labels."""
 
 
+Side = Annotated[int, Field(gt=0, le=128)]
+
+
+class ImageFolderReader(Block):
+    """A folder of PNG and JPEG files, one sub-folder for each class.
+
+    Pictures are turned upright as their camera noted,
+    stretched to one size and stored as columns of pixels; transparency is ignored.
+    """
+
+    kind: Literal["image_folder"]
+    path: str
+    """Folder on this machine, relative to the recipe's folder; the name of a sub-folder is the class."""
+    size: tuple[Side, Side]
+    """Height and width in pixels that every picture gets."""
+    filter: Literal["box", "bilinear", "bicubic", "lanczos"] = "bilinear"
+    """How pixels are mixed where a picture has another size."""
+    colors: Literal["grey", "rgb"] = "grey"
+    """`grey`: one image feature, `<feature>`; `rgb`: three, `<feature>_red`, `<feature>_green`, `<feature>_blue`."""
+    feature: str = "pixel"
+    """What the columns `<feature>_<row>_<column>` begin with."""
+    target: str = "label"
+    """Column that gets the class."""
+    file: str | None = None
+    """Column that gets the file's name below the folder, for data.id: a picture that changes is then an edit of its
+    row; none: a picture is known by its pixels."""
+
+    @field_validator("path")
+    @classmethod
+    def _is_here(cls, path: str) -> str:
+        if "://" in path.removeprefix("file://"):
+            raise ValueError("a folder of pictures must lie on this machine")
+        return path
+
+
 class SqlReader(Block):
     """A table or a query of any database that SQLAlchemy has a driver for; nothing is written to it."""
 
@@ -125,4 +160,6 @@ class SklearnReader(Block):
 FileReader = CsvReader | ParquetReader | JsonlReader | NpzReader
 """Every file that `path` names is a table of its own."""
 
-Reader = Annotated[FileReader | IdxReader | SqlReader | SklearnReader | Custom, Field(discriminator="kind")]
+Reader = Annotated[
+    FileReader | IdxReader | ImageFolderReader | SqlReader | SklearnReader | Custom, Field(discriminator="kind")
+]

@@ -8,6 +8,7 @@ lines.py         jsonl
 arrays.py        npz
 idx.py           idx
 database.py      sql
+pictures.py      image_folder
 grids.py         arrays as columns
 bundled.py       sklearn: its real data
 own.py           custom: a function of the recipe's folder

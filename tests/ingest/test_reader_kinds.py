@@ -15,6 +15,7 @@ from tasks.ingest.files import FILE_SUFFIXES
 from tasks.ingest.readers import FINGERPRINT_KINDS, READER_KINDS
 
 TRIED = {
+    "image_folder": "test_image_folder.py",
     "sql": "test_sql.py",
     "idx": "test_idx.py",
     "npz": "test_npz.py",
