@@ -150,3 +150,24 @@ def test_pictures_become_rows_added_ones_a_batch_and_all_become_inputs(life):
     second = made.run()
     assert (second["ingest"].rows, second["ingest"].new_rows, second["ingest"].superseded) == (340, 40, 0)
     assert set(made.rows(second)["label"]) == {"day", "night"}
+
+
+def test_three_colours_become_three_channels(life):
+    reader = {"kind": "image_folder", "path": "shots", "size": [4, 4], "colors": "rgb"}
+    channels = ("red", "green", "blue")
+    made = life(
+        {
+            "reader": reader,
+            "target": "label",
+            "features": {f"pixel_{name}": {"kind": "image", "size": [4, 4]} for name in channels},
+        }
+    )
+    draw = np.random.default_rng(1)
+    for number in range(200):
+        kind = int(draw.integers(0, 2))
+        pixels = draw.integers(0, 150, (4, 4, 3)).astype(np.uint8)
+        pixels[..., 2 * kind] += 50
+        save(made.folder, f"{('sky', 'rust')[kind if number % 10 else 1 - kind]}/{number}.png", pixels)
+    given = made.run()
+    assert given["prepare"].input_shape == (3, 4, 4)
+    assert made.inputs(given).shape[1:] == (3, 4, 4)
