@@ -154,13 +154,6 @@ class Progress:
             update_progress_artifact(self._artifact, percent, description=text)
 
 
-def shown(override: str) -> str:
-    """An override as everyone may read it: what goes to a custom part, a reader or a hook may be a secret."""
-    key, equals, value = override.partition("=")
-    secret = any(part.lstrip("+~") in ("args", "reader", "path", "alerts") for part in key.split("."))
-    return f"{key}{equals}…" if secret else f"{key}{equals}{value}"
-
-
 def _slug(name: str) -> str:
     """An artifact key: lower-case letters, digits and dashes only."""
     return re.sub(r"[^a-z0-9]+", "-", name).strip("-")

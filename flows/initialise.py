@@ -40,7 +40,7 @@ def initialise(source: Path, target: str, out: Path | None, tell: Callable[[str]
     """Look at the data and write a recipe that `run` takes as it is.
 
     Args:
-        source: A CSV or Parquet file, or a folder of them.
+        source: A CSV, Parquet or JSON-lines file, or a folder of them.
         target: Column to predict.
         out: Folder to write to, whose name the model gets; none: one in the working folder, named after the data.
         tell: Told what takes a while.
@@ -83,7 +83,7 @@ def initialise(source: Path, target: str, out: Path | None, tell: Callable[[str]
 def _read(reader: dict[str, Any], folder: Path) -> pd.DataFrame:
     from pydantic import TypeAdapter
 
-    from tasks.core.recipe import Reader
+    from tasks.core.sources import Reader
     from tasks.ingest.readers import read
 
     try:

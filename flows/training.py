@@ -22,6 +22,7 @@ from tasks.core.errors import EvergreenError, GateStopped, RequestError, Service
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe, claim
 from tasks.core.plan import Facts, Plan, make_plan
+from tasks.core.secrets import shown
 from tasks.evaluate.stage import evaluate
 from tasks.explore.stage import explore
 from tasks.ingest.stage import ingest, version
@@ -238,7 +239,7 @@ def _in_prefect(order: Order, execution: Execution, tell: Callable[[str], None])
         artifacts.publish(order.home, execution, outcome)
         return artifacts.state_of(outcome)
 
-    name, overrides = order.loaded.recipe.name, [artifacts.shown(text) for text in order.loaded.overrides]
+    name, overrides = order.loaded.recipe.name, [shown(text) for text in order.loaded.overrides]
     # By its tags a server's automations know what to watch.
     with tags(TAG, name):
         state = run(str(order.loaded.file), overrides, return_state=True)

@@ -15,9 +15,10 @@ from flows.cli.output import Answer, Invocation, note, pass_invocation
 @click.option("--out", metavar="DIR", help="Folder to write to; otherwise one named after the data.")
 @pass_invocation
 def command(invocation: Invocation, source: str, target: str, out: str | None) -> Answer:
-    """Look at DATA (a CSV or Parquet file, or a folder of them) and write a recipe that `run` takes as it is.
+    """Look at DATA (a CSV, Parquet or JSON-lines file, or a folder of them) and write a recipe for it.
 
-    Writes recipe.yaml, a first expectation suite and a data card. Says which columns are left out and why.
+    Writes recipe.yaml, which `run` takes as it is, a first expectation suite and a data card. Says which columns are
+    left out and why.
     """
     from flows.initialise import initialise
 

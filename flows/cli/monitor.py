@@ -20,7 +20,7 @@ MOST_COLUMNS = 20
 @click.command()
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--data", metavar="FILE", help="Rows to look at: .csv or .parquet.")
+@click.option("--data", metavar="FILE", help="Rows to look at: .csv, .parquet, .jsonl or .npz.")
 @click.option("--fail-on-drift", is_flag=True, help="Exit with 3 where these rows drifted.")
 @pass_invocation
 def command(

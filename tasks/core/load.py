@@ -16,6 +16,7 @@ from tasks.core.errors import RequestError
 from tasks.core.hashing import PROJECT, file_sha256, json_sha256
 from tasks.core.home import Home, write_atomically
 from tasks.core.recipe import Recipe
+from tasks.core.secrets import shown
 
 SHIPPED = (PROJECT / "tasks" / "shipped", PROJECT / "data")
 """Where the recipes of a wheel, and of a checkout, lie."""
@@ -158,13 +159,13 @@ def _apply(values: dict[str, Any], overrides: Sequence[str]) -> None:
             override = OverridesParser.create().parse_override(text)
         except HydraException:
             raise RequestError(
-                f"The override '{text}' cannot be read.",
+                f"The override '{shown(text)}' cannot be read.",
                 remedy="Write key=value, for example training.epochs=5; quote a value that holds =, comma or brackets.",
                 code="override",
             ) from None
         if override.is_sweep_override():
             raise RequestError(
-                f"The override '{text}' lists several values.", remedy="Give one value.", code="override"
+                f"The override '{shown(text)}' lists several values.", remedy="Give one value.", code="override"
             )
         _set(values, override.key_or_group.split("."), override.value(), text, delete=override.is_delete())
 
@@ -175,7 +176,7 @@ def _set(values: dict[str, Any], keys: list[str], value: Any, text: str, *, dele
         place = place.setdefault(key, {})
         if not isinstance(place, dict):
             raise RequestError(
-                f"The override '{text}' goes through '{key}', which is a value and not a section.",
+                f"The override '{shown(text)}' goes through '{key}', which is a value and not a section.",
                 remedy="Name a field that exists; `evergreen check RECIPE --resolved` prints them all.",
                 code="override",
             )

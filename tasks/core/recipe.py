@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from tasks.core.blocks import Block, Custom
 from tasks.core.objective import misfit
+from tasks.core.sources import Reader
 from tasks.core.training import Training
 from tasks.core.upkeep import Alert, HybridPolicy, Monitoring, Retraining, Timetable
 
@@ -23,39 +24,6 @@ COMPARED_REGRESSION_METRICS = ("rmse", "mae", "r2")
 CLASSIFICATION_METRICS = (*COMPARED_CLASSIFICATION_METRICS, "pr_auc", "top_3", "brier", "ece")
 REGRESSION_METRICS = (*COMPARED_REGRESSION_METRICS, "mape")
 SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "ece", "rmse", "mae", "mape"})
-
-
-class CsvReader(Block):
-    """Delimited text."""
-
-    kind: Literal["csv"]
-    path: str
-    """File or glob, relative to the recipe's folder; any fsspec URL."""
-    separator: str = ","
-    """What stands between two cells."""
-    decimal: str = "."
-    """What stands before the decimals of a number."""
-    encoding: str = "utf-8"
-    """How the bytes are text, as Python names it."""
-
-
-class ParquetReader(Block):
-    """Parquet files."""
-
-    kind: Literal["parquet"]
-    path: str
-    """File or glob, relative to the recipe's folder; any fsspec URL."""
-
-
-class SklearnReader(Block):
-    """Real data bundled with scikit-learn: works offline."""
-
-    kind: Literal["sklearn"]
-    name: Literal["digits", "breast_cancer", "diabetes", "iris", "wine"]
-    """The data set."""
-
-
-Reader = Annotated[CsvReader | ParquetReader | SklearnReader | Custom, Field(discriminator="kind")]
 
 
 class NumericFeature(Block):
@@ -145,6 +113,9 @@ class Data(Block):
             raise ValueError("data.split.kind is time, so data.time must name the column that orders the rows")
         if self.target in (self.id, self.time):
             raise ValueError(f"data.target '{self.target}' is also data.id or data.time; name a different column")
+        file = getattr(self.reader, "file", None)
+        if file not in (None, self.id) and not isinstance(self.features.get(str(file)), DropFeature):
+            raise ValueError(f"data.reader.file '{file}' gives the class away; name it in data.id, or drop the feature")
         if self.split.validation + self.split.test >= 0.9:
             raise ValueError(
                 "data.split.validation + data.split.test must stay below 0.9, or nothing is left to train on"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import fsspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.core.recipe import ParquetReader
+from tasks.core.sources import ParquetReader
+from tasks.ingest.files import file_name, opened
 from tasks.ingest.readers import unreadable
 
 
@@ -20,7 +20,7 @@ def read_parquet(reader: ParquetReader, location: Path | str, text: Sequence[str
     Raises:
         GateStopped: gate `readable` failed.
     """
-    name = location.name if isinstance(location, Path) else location.rpartition("/")[2]
+    name = file_name(location)
     if isinstance(location, Path) and location.stat().st_size == 0:
         unreadable(f"{name} is empty.", file=name)
     try:
@@ -39,5 +39,5 @@ def read_parquet(reader: ParquetReader, location: Path | str, text: Sequence[str
 def _table(location: Path | str) -> pa.Table:
     if isinstance(location, Path):
         return pq.ParquetFile(location).read()
-    with fsspec.open(location, "rb") as stream:
+    with opened(location) as stream:
         return pq.ParquetFile(stream).read()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from tasks.core.recipe import CsvReader
+from tasks.core.sources import CsvReader
+from tasks.ingest.files import file_name
 from tasks.ingest.readers import unreadable
 
 
@@ -24,7 +25,7 @@ def read_csv(reader: CsvReader, location: Path | str, text: Sequence[str]) -> pd
     Raises:
         GateStopped: gate `readable` failed.
     """
-    name = location.name if isinstance(location, Path) else location.rpartition("/")[2]
+    name = file_name(location)
     try:
         with warnings.catch_warnings():
             # Rows longer than the header would otherwise lose their last cells with a warning.

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
+
 from tasks.core.errors import GateStopped, RequestError
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe
-from tasks.core.recipe import CsvReader, ParquetReader
-from tasks.ingest.readers import FILE_SUFFIXES, fingerprint, read
+from tasks.core.sources import Reader
+from tasks.ingest.files import FILE_SUFFIXES
+from tasks.ingest.readers import fingerprint, read
 from tasks.stores import datasets
 
 if TYPE_CHECKING:
@@ -17,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def kind_of(path: Path) -> str:
-    """Which kind of reader takes a file: csv or parquet, by its suffix.
+    """Which kind of reader takes a file, by its suffix.
 
     Raises:
         RequestError: it does not exist, is a folder, or has another suffix.
     """
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
-        raise RequestError(f"The file {path} {what}.", remedy="Name a CSV or Parquet file with --data.", code="data")
+        raise RequestError(f"The file {path} {what}.", remedy="Name a file of rows with --data.", code="data")
     kind = next((kind for kind, suffixes in FILE_SUFFIXES.items() if path.name.endswith(suffixes)), None)
     if kind is None:
         known = ", ".join(suffix for suffixes in FILE_SUFFIXES.values() for suffix in suffixes)
@@ -33,20 +36,16 @@ def kind_of(path: Path) -> str:
 
 
 def read_file(path: Path, loaded: LoadedRecipe) -> pd.DataFrame:
-    """The rows of one CSV or Parquet file, read as the recipe reads its own source.
+    """The rows of one file, read as the recipe reads its own source where that is of the same kind.
 
     Raises:
         RequestError: it does not exist, has another suffix, or cannot be read.
     """
     kind = kind_of(path)
     own, whole = loaded.recipe.data.reader, path.absolute().as_posix()
-    if kind == "parquet":
-        reader: CsvReader | ParquetReader = ParquetReader(kind="parquet", path=whole)
-    elif isinstance(own, CsvReader):
-        reader = own.model_copy(update={"path": whole})
-    else:
-        reader = CsvReader(kind="csv", path=whole)
-    return _read(reader, loaded, str(path))
+    if own.kind == kind:
+        return _read(own.model_copy(update={"path": whole}), loaded, str(path))
+    return _read(TypeAdapter(Reader).validate_python({"kind": kind, "path": whole}), loaded, str(path))
 
 
 def read_source(loaded: LoadedRecipe) -> pd.DataFrame:
@@ -95,11 +94,11 @@ def identified(home: Home, name: str, version: str, frame: pd.DataFrame) -> pd.D
     return found.drop_duplicates("row_id", keep="last", ignore_index=True)
 
 
-def _read(reader: object, loaded: LoadedRecipe, what: str) -> pd.DataFrame:
+def _read(reader: Reader, loaded: LoadedRecipe, what: str) -> pd.DataFrame:
     data = loaded.recipe.data
     text = tuple(name for name in (data.id, getattr(data.split, "group", None)) if name is not None)
     try:
-        return read(reader, loaded.folder, text=text)  # type: ignore[arg-type]
+        return read(reader, loaded.folder, text=text)
     except GateStopped as stopped:
         reason = next(gate.reason for gate in stopped.gates if gate.blocks)
         raise RequestError(f"{what}: {reason}", remedy=stopped.remedy, code="data") from stopped

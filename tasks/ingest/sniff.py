@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from tasks.core.errors import RequestError
-from tasks.ingest.readers import FILE_SUFFIXES
+from tasks.ingest.files import FILE_SUFFIXES
 
 SAMPLE_BYTES = 1 << 18
 """How much of a file is looked at for separator and decimal sign."""
 SEPARATORS = ",;\t|"
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+KIND_NAMES = {"csv": "CSV", "parquet": "Parquet", "jsonl": "JSON-lines"}
+"""Kinds of files that say enough of themselves → what people call them."""
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _DECIMAL_POINT = re.compile(r"[+-]?\d+\.\d+")
 
@@ -32,8 +34,9 @@ def reader_for(source: Path, path: str) -> dict[str, Any]:
         RequestError: there is no such file, no file of a known kind, or two kinds in one folder.
     """
     first = _first_file(source)
-    if first.name.lower().endswith(FILE_SUFFIXES["parquet"]):
-        return {"kind": "parquet", "path": path}
+    for kind in ("parquet", "jsonl"):
+        if first.name.lower().endswith(FILE_SUFFIXES[kind]):
+            return {"kind": kind, "path": path}
     encoding = encoding_of(first)
     lines = _sample(first, encoding)
     separator = "\t" if first.name.lower().endswith((".tsv", ".tsv.gz")) else separator_of(lines)
@@ -86,23 +89,22 @@ def has_decimal_commas(lines: Iterable[str], separator: str) -> bool:
 
 def _first_file(source: Path) -> Path:
     if source.is_file():
-        if not source.name.lower().endswith((*TEXT_SUFFIXES, *FILE_SUFFIXES["parquet"])):
+        known = (*TEXT_SUFFIXES, *FILE_SUFFIXES["parquet"], *FILE_SUFFIXES["jsonl"])
+        if not source.name.lower().endswith(known):
             raise RequestError(
-                f"{source} is neither delimited text nor Parquet, by its name.",
-                remedy=f"Known endings: {', '.join((*TEXT_SUFFIXES, *FILE_SUFFIXES['parquet']))}.",
+                f"{source} is neither delimited text nor Parquet nor JSON lines, by its name.",
+                remedy=f"Known endings: {', '.join(known)}.",
                 code="data",
             )
         return source
     if not source.is_dir():
         raise RequestError(f"The data {source} do not exist.", remedy="Name a file or a folder.", code="data")
     files = [item for item in sorted(source.rglob("*")) if item.is_file() and not item.name.startswith(".")]
-    kinds = {
-        kind: [item for item in files if item.name.lower().endswith(suffixes)]
-        for kind, suffixes in FILE_SUFFIXES.items()
-    }
+    kinds = {kind: [item for item in files if item.name.lower().endswith(FILE_SUFFIXES[kind])] for kind in KIND_NAMES}
     present = {kind: found for kind, found in kinds.items() if found}
     if len(present) != 1:
-        what = "both CSV and Parquet files" if present else "no CSV or Parquet file"
+        first, second, *_ = [KIND_NAMES[kind] for kind in (present or KIND_NAMES)]
+        what = f"both {first} and {second} files" if present else "no CSV, Parquet or JSON-lines file"
         raise RequestError(f"The folder {source} holds {what}.", remedy="Name one kind of file.", code="data")
     return next(iter(present.values()))[0]
 

@@ -101,7 +101,7 @@ def recipe_of(found: Inference, name: str = "new", reader: dict[str, Any] | None
 
 def name_of(file_name: str) -> str:
     """A model name made of a file's name: lower-case letters, digits, - and _, beginning with a letter."""
-    stem = re.sub(r"(\.(csv|tsv|txt|parquet|pq|gz|zip))+$", "", file_name.strip().lower())
+    stem = re.sub(r"(\.(csv|tsv|txt|parquet|pq|jsonl|ndjson|gz|zip))+$", "", file_name.strip().lower())
     plain = re.sub(r"[^a-z0-9_-]+", "-", stem).strip("-_")
     return (plain if plain[:1].isalpha() else f"data-{plain}".strip("-"))[:63].rstrip("-_")
 

@@ -210,7 +210,7 @@ def test_the_resolved_recipe_shows_neither_address_nor_arguments(
 
 
 def test_an_override_of_a_hook_is_hidden_from_prefects_parameters(secret: str):
-    from flows.artifacts import shown
+    from tasks.core.secrets import shown
 
     for key in ("alerts", "++alerts", "+alerts"):
         assert secret not in shown(f"{key}=[{{kind: webhook, url: 'https://{secret}'}}]")

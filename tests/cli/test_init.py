@@ -98,6 +98,18 @@ def test_a_second_init_refuses_to_overwrite(made, evergreen, tmp_path: Path):
     assert (folder / "recipe.yaml").read_bytes() == before
 
 
+def test_json_lines_are_taken_as_they_are(evergreen, tmp_path: Path):
+    draw = random.Random(2)
+    rows = [{"id": f"C{number}", "a": draw.gauss(0, 1)} for number in range(200)]
+    lines = [json.dumps(row | {"verdict": "good" if row["a"] + draw.gauss(0, 1) > 0 else "bad"}) for row in rows]
+    (tmp_path / "tastings.jsonl").write_text("\n".join(lines))
+    ended = evergreen("init", tmp_path / "tastings.jsonl", "--target", "verdict", "--out", tmp_path / "wine", "--json")
+    assert ended.exit_code == 0, ended.stderr
+    loaded = load_recipe(str(tmp_path / "wine"))
+    assert (loaded.recipe.data.reader.kind, loaded.recipe.data.id) == ("jsonl", "id")
+    assert evergreen("check", tmp_path / "wine", "--json").exit_code == 0
+
+
 def test_without_out_the_folder_is_named_after_the_data(evergreen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Wine Tasting.csv").write_text(untidy())

@@ -16,8 +16,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from tasks.core.errors import GateStopped, RequestError, ServiceError
-from tasks.core.recipe import Reader
-from tasks.ingest.readers import BUNDLED_FILES, fingerprint, read
+from tasks.core.sources import Reader
+from tasks.ingest.bundled import BUNDLED_FILES
+from tasks.ingest.readers import fingerprint, read
 
 SECRET = "Mrs-Robinson"
 
@@ -229,18 +230,23 @@ def test_the_fingerprint_sees_every_byte_and_no_other_folder(tmp_path: Path) -> 
 def test_a_fingerprint_imports_nothing_heavy(tmp_path: Path, root: Path) -> None:
     write(tmp_path, "a.csv", "a\n1\n")
     write(tmp_path, "recipe.py", "import pandas\ndef load():\n    return None\n")
+    write(tmp_path, "shots/cat/1.png", "bytes are enough")
     program = f"""
 import sys
 import threading
 from pathlib import Path
-from tasks.core.recipe import CsvReader, Custom, SklearnReader
+from tasks.core.blocks import Custom
+from tasks.core.sources import CsvReader, IdxReader, ImageFolderReader, JsonlReader, NpzReader, SklearnReader
 from tasks.ingest.readers import fingerprint
 from tasks.ingest.stage import ingest, version
 from tasks.stores import datasets
 for source in (CsvReader(kind="csv", path="a.csv"), SklearnReader(kind="sklearn", name="digits"),
+               JsonlReader(kind="jsonl", path="a.csv"), NpzReader(kind="npz", path="a.csv"),
+               IdxReader(kind="idx", images="a.csv", labels="a.csv"),
+               ImageFolderReader(kind="image_folder", path="shots", size=(2, 2)),
                Custom(kind="custom", ref="recipe.py:load")):
     assert len(fingerprint(source, Path({str(tmp_path)!r}))) == 64
-heavy = {{"pandas", "numpy", "sklearn", "torch", "pyarrow", "dvc", "prefect", "fsspec"}} & set(sys.modules)
+heavy = {{"pandas", "numpy", "sklearn", "torch", "pyarrow", "dvc", "prefect", "fsspec", "PIL"}} & set(sys.modules)
 assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)

@@ -58,9 +58,12 @@ def test_compressed_text_is_looked_into(tmp_path: Path):
     assert reader_for(tmp_path / "rows.csv.gz", "x")["separator"] == ";"
 
 
-def test_parquet_needs_no_look(tmp_path: Path):
-    (tmp_path / "rows.parquet").write_bytes(b"")
-    assert reader_for(tmp_path / "rows.parquet", "x") == {"kind": "parquet", "path": "x"}
+@pytest.mark.parametrize(
+    ("name", "kind"), [("rows.parquet", "parquet"), ("rows.jsonl", "jsonl"), ("ROWS.NDJSON.GZ", "jsonl")]
+)
+def test_files_with_types_of_their_own_need_no_look(tmp_path: Path, name: str, kind: str):
+    (tmp_path / name).write_bytes(b"")
+    assert reader_for(tmp_path / name, "x") == {"kind": kind, "path": "x"}
 
 
 def test_a_folder_of_one_kind_is_read_like_its_first_file(tmp_path: Path):
@@ -71,7 +74,12 @@ def test_a_folder_of_one_kind_is_read_like_its_first_file(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("files", "says"),
-    [([], "no CSV or Parquet file"), (["a.csv", "b.parquet"], "both CSV and Parquet"), (["a.xlsx"], "no CSV")],
+    [
+        ([], "no CSV, Parquet or JSON-lines file"),
+        (["a.csv", "b.parquet"], "both CSV and Parquet"),
+        (["a.csv", "b.jsonl"], "both CSV and JSON-lines"),
+        (["a.xlsx"], "no CSV"),
+    ],
 )
 def test_a_folder_of_no_kind_or_two_is_refused(tmp_path: Path, files: list[str], says: str):
     for name in files:
