@@ -125,6 +125,7 @@ class Execution:
             folder=folder,
             key=key,
             recipe_hash=self.loaded.hash,
+            chosen_hash=self.loaded.chosen,
             outside=self.plan.facts.data.get(stage.name, {}),
             disabled=self.plan.facts.disabled,
             progress=self.progress,

@@ -29,6 +29,8 @@ class Context:
     key: str
     recipe_hash: str
     """SHA-256 of the resolved recipe."""
+    chosen_hash: str = ""
+    """SHA-256 of what people chose in it; empty: not known."""
     outside: Mapping[str, Any] = field(default_factory=dict)
     """What the plan knew of the world outside the recipe when it made this stage's key: for `ingest` the
     fingerprint of the `source` and the dataset version it extends (`parent`), for `validate` the hash of the

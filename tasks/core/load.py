@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from tasks.core import refs
+from tasks.core import identity
 from tasks.core.errors import RequestError
-from tasks.core.hashing import PROJECT, file_sha256, json_sha256
+from tasks.core.hashing import PROJECT
 from tasks.core.home import Home, write_atomically
 from tasks.core.recipe import Recipe
 from tasks.core.secrets import shown
@@ -30,6 +30,8 @@ class LoadedRecipe:
     folder: Path
     file: Path
     hash: str
+    chosen: str
+    """SHA-256 of what people chose: of the resolved recipe without the fields that are as Evergreen has them."""
     """SHA-256 of the resolved recipe and of the code its refs name."""
     overrides: tuple[str, ...] = ()
 
@@ -86,7 +88,9 @@ def load_recipe(text: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
         raise RequestError(
             f"{file}: a number is .nan or .inf.", remedy="Give it a finite value.", code="recipe"
         ) from None
-    return LoadedRecipe(recipe, file.parent, file, _hash(recipe, file.parent), tuple(overrides))
+    folder = file.parent
+    whole, chosen = identity.resolved(recipe, folder), identity.chosen(recipe, folder)
+    return LoadedRecipe(recipe, folder, file, whole, chosen, tuple(overrides))
 
 
 def claim(home: Home, loaded: LoadedRecipe, *, write: bool = True) -> None:
@@ -270,23 +274,3 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 def _has_tag(model: type[BaseModel], part: int | str) -> bool:
     kind = model.model_fields.get("kind")
     return kind is not None and part in getattr(kind.annotation, "__args__", ())
-
-
-def _hash(recipe: Recipe, folder: Path) -> str:
-    # What shapes a model, which is what the stages read; another timetable makes no other model.
-    resolved = recipe.model_dump(mode="json", exclude={"monitoring", "schedule", "alerts"})
-    resolved["retraining"] = {name: resolved["retraining"][name] for name in ("window", "start_from")}
-    code = {ref: file_sha256(refs.source_file(ref, folder)) for ref in sorted(set(custom_refs(resolved)))}
-    return json_sha256({"recipe": resolved, "code": code})
-
-
-def custom_refs(values: Any) -> Iterator[str]:
-    """Every `ref` of a `kind: custom` block in a resolved recipe."""
-    if isinstance(values, dict):
-        if values.get("kind") == "custom" and isinstance(values.get("ref"), str):
-            yield values["ref"]
-        for inner in values.values():
-            yield from custom_refs(inner)
-    elif isinstance(values, list):
-        for inner in values:
-            yield from custom_refs(inner)

@@ -21,7 +21,8 @@ from tasks.core import refs, results
 from tasks.core.causes import Cause, why
 from tasks.core.hashing import code_hashes, file_sha256, json_sha256
 from tasks.core.home import Home
-from tasks.core.load import LoadedRecipe, custom_refs
+from tasks.core.identity import custom_refs
+from tasks.core.load import LoadedRecipe
 
 SKIPPED = "skipped"
 """Stands for the result of a stage that had nothing to do."""

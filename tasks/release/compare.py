@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,11 +71,17 @@ def anchor_version(context: Context) -> str | None:
     return None
 
 
+def _recipe_changed(context: Context, tags: Mapping[str, str]) -> bool:
+    """Whether people changed the recipe since the champion's: another Evergreen, with other fields, is no change."""
+    if tags.get(registry.RECIPE) == context.recipe_hash:
+        return False
+    return not context.chosen_hash or tags.get(registry.CHOSEN) != context.chosen_hash
+
+
 def _against(context: Context, versioned: Versioned, prepared: Prepared, evaluated: Evaluated, number: str) -> Compared:
     name, promotion = context.recipe.name, context.recipe.gates.promotion
     champion = verified(context.home, name, number)
-    changed = champion.info.tags.get(registry.RECIPE) != context.recipe_hash
-    rule = choose_rule(promotion.rule, has_champion=True, recipe_changed=changed)
+    rule = choose_rule(promotion.rule, has_champion=True, recipe_changed=_recipe_changed(context, champion.info.tags))
     anchor_number = anchor_version(context) if rule == "non_inferior" else None
     anchor = verified(context.home, name, anchor_number) if anchor_number not in (None, number) else None
     rows = rescoring.test_rows(context, versioned, evaluated)

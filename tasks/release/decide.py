@@ -182,6 +182,7 @@ def _ledger_body(
         "weights": trained.weights_sha256,
         "dataset": versioned.version,
         "recipe_hash": context.recipe_hash,
+        "chosen_hash": context.chosen_hash,
         "waiting": decided.waiting,
         "test": evaluated.metrics.get("test", {}),
         "champion_test": decided.champion_metrics,

@@ -86,6 +86,7 @@ def make_package(
     tags = {
         registry.DATASET: versioned.version,
         registry.RECIPE: context.recipe_hash,
+        registry.CHOSEN: context.chosen_hash,
         registry.WEIGHTS: trained.weights_sha256,
     }
     commit = git_commit(context.recipe_folder)

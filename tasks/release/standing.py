@@ -13,6 +13,7 @@ from tasks.stores.ledger import Ledger, parse_time
 from tasks.stores.registry import (
     BLOCKED,
     BLOCKED_REASON,
+    CHOSEN,
     DECISION,
     RECIPE,
     champion_version,
@@ -152,6 +153,7 @@ def _version_tags(ledger: Ledger, name: str) -> dict[str, dict[str, str | None]]
             if "recipe_hash" in move.decision.body:
                 # A package is used again when only gates were edited: it was promoted by another recipe than made it.
                 own[RECIPE] = move.decision.body["recipe_hash"]
+                own[CHOSEN] = move.decision.body.get("chosen_hash")
     for number, why in _words_on_blocking(ledger, name).items():
         tags.setdefault(number, {}).update({BLOCKED: None if why is None else "true", BLOCKED_REASON: why})
     return tags

@@ -20,6 +20,7 @@ CHAMPION = "champion"
 KEY = "evergreen.key"
 DATASET = "evergreen.dataset"
 RECIPE = "evergreen.recipe"
+CHOSEN = "evergreen.chosen"
 COMMIT = "evergreen.commit"
 CONTENT = "evergreen.content"
 WEIGHTS = "evergreen.weights"
@@ -27,8 +28,9 @@ DECISION = "evergreen.decision"
 BLOCKED = "evergreen.blocked"
 BLOCKED_REASON = "evergreen.blocked_reason"
 """Tags on a model version (KEY also on runs and logged models): the stage key that made it, the dataset
-version, the hash of the resolved recipe, the git commit, `content_hash` of the model's files, the
-SHA-256 of the weights, the decision that promoted it, and why it must not be promoted again."""
+version, the hashes of the resolved recipe and of what people chose in it (`tasks/core/identity.py`), the git
+commit, `content_hash` of the model's files, the SHA-256 of the weights, the decision that promoted it, and why
+it must not be promoted again."""
 
 _WRITTEN_BY_LOADING = ("registered_model_meta",)
 

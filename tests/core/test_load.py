@@ -14,6 +14,7 @@ from tasks.core.recipe import (
     COMPARED_CLASSIFICATION_METRICS,
     COMPARED_REGRESSION_METRICS,
     REGRESSION_METRICS,
+    Recipe,
 )
 
 MINIMAL = """\
@@ -105,6 +106,43 @@ def test_the_hash_names_the_resolved_recipe_and_not_its_spelling(folder: Path) -
     (folder / "recipe.yaml").write_text(MINIMAL + "training: {epochs: 30}  # the default\n")
     assert load_recipe(str(folder)).hash == plain
     assert load_recipe(str(folder), ["training.epochs=31"]).hash != plain
+
+
+@pytest.mark.parametrize(
+    ("override", "same"),
+    [
+        ("training.epochs=30", True),
+        ("training.optimizer.kind=adamw", True),
+        ("schedule.retrain='0 3 * * 1'", True),
+        ("retraining.cooldown_days=3", True),
+        ("training.epochs=31", False),
+        ("training.loss=focal", False),
+        ("training.loss=hinge", False),
+        ("training.optimizer.kind=sgd", False),
+        ("retraining.start_from=champion", False),
+        ("gates.thresholds.accuracy=0.5", False),
+    ],
+)
+def test_what_is_as_it_would_be_by_itself_is_nobodys_choice(folder: Path, override: str, same: bool) -> None:
+    assert (load_recipe(str(folder), [override]).chosen == load_recipe(str(folder)).chosen) is same
+
+
+def test_no_two_kinds_are_one_choice(folder: Path) -> None:
+    losses = ("auto", "cross_entropy", "binary_cross_entropy", "focal", "hinge")
+    assert len({load_recipe(str(folder), [f"training.loss={loss}"]).chosen for loss in losses}) == len(losses)
+
+
+def test_a_field_that_a_later_version_adds_is_no_choice_but_changes_the_hash(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load_recipe(str(folder))
+
+    class Later(Recipe):
+        surprise: int = 3
+
+    monkeypatch.setattr("tasks.core.load.Recipe", Later)
+    later = load_recipe(str(folder))
+    assert later.hash != before.hash and later.chosen == before.chosen
 
 
 def test_the_hash_covers_the_code_behind_a_ref(folder: Path) -> None:

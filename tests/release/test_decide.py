@@ -88,6 +88,19 @@ def test_an_equally_good_refresh_is_promoted_on_rows_neither_model_has_seen(
     assert found.gate.evidence["seen_by_one"] == 0, "splits are sticky, so yesterday's champion saw none of them"
 
 
+def test_another_evergreen_that_resolves_the_same_choices_otherwise_makes_a_refresh(
+    make_model: Callable[..., Any], shared_home: Any, rows: pd.DataFrame
+):
+    made = [make_model("upgraded", attempt, frame=rows, recipe_hash=str(attempt) * 64) for attempt in (1, 2, 3)]
+    old, same, other = (
+        replace(one, context=replace(one.context, chosen_hash=chosen))
+        for one, chosen in zip(made, ("a" * 64, "a" * 64, "b" * 64), strict=True)
+    )
+    crown(shared_home, "upgraded", make_package(*old.inputs).version)
+    assert compared(same, make_package(*same.inputs)).rule == "non_inferior"
+    assert compared(other, make_package(*other.inputs)).rule == "superior"
+
+
 def test_rows_the_champion_trained_on_do_not_count(
     make_model: Callable[..., Any], shared_home: Any, rows: pd.DataFrame
 ):
