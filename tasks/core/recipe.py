@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from tasks.core.architectures import Mlp, Model
 from tasks.core.blocks import Block, Custom
 from tasks.core.upkeep import Alert, HybridPolicy, Monitoring, Retraining, Timetable
 
@@ -158,33 +159,6 @@ class Transforms(Block):
     """A category seen in fewer training rows than this shares one 'other' column."""
     max_categories: int = Field(default=50, ge=1)
     """The most frequent categories get a column of their own; the rest share 'other'."""
-
-
-class Mlp(Block):
-    """Multi-layer perceptron for flat inputs."""
-
-    kind: Literal["mlp"] = "mlp"
-    hidden: tuple[Annotated[int, Field(gt=0)], ...] = (64, 64)
-    """Neurons of each hidden layer."""
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    """Share of neurons that are left out at random while training."""
-    batch_norm: bool = False
-    """Normalise each hidden layer over the batch."""
-
-
-class Cnn(Block):
-    """Small convolutional network for images."""
-
-    kind: Literal["cnn"]
-    channels: tuple[Annotated[int, Field(gt=0)], ...] = (32, 64)
-    """Feature maps of each stage; a stage halves the image."""
-    hidden: int = Field(default=128, gt=0)
-    """Width of the linear layer before the output."""
-    dropout: float = Field(default=0.25, ge=0, lt=1)
-    """Share of units left out at random before each of the two linear layers, while training."""
-
-
-Model = Annotated[Mlp | Cnn | Custom, Field(discriminator="kind")]
 
 
 class Sgd(Block):

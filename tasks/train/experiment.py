@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.core.architectures import Model
 from tasks.core.contracts import Preflighted, Prepared
-from tasks.core.recipe import Model, Problem, Training
+from tasks.core.recipe import Problem, Training
 from tasks.core.seeds import seed_everything
 from tasks.train import batches, device, networks
 from tasks.train.checkpoints import Weights
@@ -61,6 +62,7 @@ def preflight(
         device=place,
         free_bytes=device.free_bytes(place),
         seed=training.seed,
+        linear=networks.is_linear(model),
     )
     memory = fits_in_memory(probe)
     if not memory.blocks:

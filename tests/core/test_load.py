@@ -124,7 +124,7 @@ REFUSED = [
     (["training.epochs=0"], MINIMAL, "'training.epochs': input should be greater than 0"),
     (["data.split.kind=time"], MINIMAL, "data.time must name the column"),
     (["data.split.kind=blocks"], MINIMAL, "'data.split.kind': 'blocks' is not one of 'random', 'time'."),
-    (["model.kind=rnn"], MINIMAL, "'model.kind': 'rnn' is not one of 'mlp', 'cnn', 'custom'."),
+    (["model.kind=rnn"], MINIMAL, "'model.kind': 'rnn' is not one of 'mlp', 'cnn', 'perceptron', "),
     (["data.split=time"], MINIMAL, "'data.split' must be a section"),
     (["data.reader={path: rows.csv}"], MINIMAL, "'data.reader.kind' is missing"),
 ]
