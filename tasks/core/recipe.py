@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from tasks.core.architectures import Mlp, Model
 from tasks.core.blocks import Block, Custom
+from tasks.core.preprocessing import Transforms
 from tasks.core.upkeep import Alert, HybridPolicy, Monitoring, Retraining, Timetable
 
 Problem = Literal["classification", "regression"]
@@ -146,19 +147,6 @@ class Data(Block):
                 "data.split.validation + data.split.test must stay below 0.9, or nothing is left to train on"
             )
         return self
-
-
-class Transforms(Block):
-    """What is fitted on the training rows and travels inside the model."""
-
-    impute: Literal["mean", "median", "none"] = "median"
-    """Numeric gaps; `none` makes a row with a gap an error at prediction time."""
-    scale: Literal["standard", "minmax", "none"] = "standard"
-    """Numbers to mean 0 and standard deviation 1, to the range 0 to 1, or as they are."""
-    rare_below: int = Field(default=2, ge=1)
-    """A category seen in fewer training rows than this shares one 'other' column."""
-    max_categories: int = Field(default=50, ge=1)
-    """The most frequent categories get a column of their own; the rest share 'other'."""
 
 
 class Sgd(Block):

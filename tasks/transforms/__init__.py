@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.core.recipe import Feature, Transforms
+    from tasks.core.preprocessing import Transforms
+    from tasks.core.recipe import Feature
 
 KINDS: dict[str, str] = {"tabular": "tasks.transforms.tabular:fit", "image": "tasks.transforms.images:fit"}
 """Kind of transform → the function that fits it."""
