@@ -1,4 +1,4 @@
-"""The recipe's `transforms` section: how columns become what a network sees."""
+"""The recipe's `transforms` section: how columns become what a network sees, and what is varied in training."""
 
 from __future__ import annotations
 
@@ -9,8 +9,23 @@ from pydantic import Field, model_validator
 from tasks.core.blocks import Block
 
 
+class Augment(Block):
+    """Images are changed at random while training, each anew in every epoch; never when a model is judged or used."""
+
+    flip: float = Field(default=0.0, ge=0, le=1)
+    """Share of the images that are mirrored left to right."""
+    shift: int = Field(default=0, ge=0)
+    """Pixels by which an image is moved at most, up or down and to a side; its edge is repeated."""
+    rotate: float = Field(default=0.0, ge=0, le=180)
+    """Degrees by which it is turned at most, to either side."""
+    scale: float = Field(default=0.0, ge=0, lt=1)
+    """Share by which it is made larger or smaller at most."""
+    noise: float = Field(default=0.0, ge=0)
+    """Standard deviation of the noise added to each pixel, after scaling."""
+
+
 class Transforms(Block):
-    """What is fitted on the training rows and travels inside the model."""
+    """What is fitted on the training rows and travels inside the model, and how images are varied in training."""
 
     impute: Literal["mean", "median", "constant", "none"] = "median"
     """Numeric gaps; `none` makes a row with a gap an error at prediction time."""
@@ -27,6 +42,9 @@ class Transforms(Block):
     """A category seen in fewer training rows than this shares one 'other' column."""
     max_categories: int = Field(default=50, ge=1)
     """The most frequent categories get a column of their own; the rest share 'other'."""
+
+    augment: Augment | None = None
+    """Changes to images while training; none: they are trained on as they are."""
 
     @model_validator(mode="after")
     def _gaps_are_dealt_with_once(self) -> Transforms:

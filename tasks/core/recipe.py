@@ -301,6 +301,22 @@ class Recipe(Block):
         return self
 
     @model_validator(mode="after")
+    def _there_are_images_to_augment(self) -> Recipe:
+        augment = self.transforms.augment
+        if augment is None:
+            return self
+        images = {name: feature for name, feature in self.data.features.items() if feature.kind == "image"}
+        if not images:
+            raise ValueError("transforms.augment changes images, and data.features declares none; remove it")
+        for name, feature in images.items():
+            if augment.shift >= min(feature.size):
+                raise ValueError(
+                    f"transforms.augment.shift is {augment.shift}, which can move the image '{name}' of "
+                    f"{list(feature.size)} pixels out of sight; make it smaller"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _metrics_fit_the_problem(self) -> Recipe:
         known = CLASSIFICATION_METRICS if self.problem == "classification" else REGRESSION_METRICS
         for field, name in [

@@ -8,6 +8,7 @@ import numpy as np
 
 from tasks.core.architectures import Model
 from tasks.core.contracts import Preflighted, Prepared
+from tasks.core.preprocessing import Augment
 from tasks.core.recipe import Problem, Training
 from tasks.core.seeds import seed_everything
 from tasks.train import batches, device, networks
@@ -82,10 +83,11 @@ def job(
     recipe_folder: Path,
     work: Path,
     start: Weights | None = None,
+    augment: Augment | None = None,
 ) -> Job:
     """The training that a recipe describes; its checkpoints and results go to `work`.
 
-    Without weights to start from, the initial ones depend on the seed alone.
+    Without weights to start from, the initial ones depend on the seed alone. Images are varied as `augment` says.
 
     Raises:
         RequestError: the network cannot be built, or the device is not there.
@@ -110,4 +112,5 @@ def job(
         training=training,
         folder=work,
         step_bytes=step.activations,
+        augment=augment,
     )

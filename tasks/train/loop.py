@@ -1,6 +1,6 @@
 """The training loop: epochs of shuffled batches, the best weights by validation loss, resumable at every epoch.
 
-Every random draw is a pure function of the seed and the epoch, so an attempt that was killed continues
+Every random draw is a pure function of the seed, the epoch and the step, so an attempt that was killed continues
 from its last checkpoint to the same bits (on a CPU, with the same number of threads). Nothing waits for
 the device inside an epoch: losses are summed where they are computed and read once.
 """
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tasks.core.preprocessing import Augment
 from tasks.core.recipe import Problem, Training
 from tasks.core.seeds import derive, seed_everything
 from tasks.optim import losses, optimizers, schedules
@@ -25,6 +26,7 @@ from tasks.train import checkpoints
 from tasks.train.batches import Rows, batches, bounds, shuffled
 from tasks.train.checkpoints import Progress, Weights
 from tasks.train.device import autocast_type, threads_for
+from tasks.transforms.augment import augmented
 
 Callback = Callable[[Progress], None]
 """Called after each epoch; `progress.history[-1]` is the epoch's row."""
@@ -45,6 +47,8 @@ class Job:
     """Checkpoints, weights and history go here."""
     step_bytes: int = 0
     """Memory of the activations of one step; decides by how many threads it is computed."""
+    augment: Augment | None = None
+    """How images are varied in training batches; none: not at all."""
     checkpoint_seconds: float = 1.0
     """Least time between two checkpoints: a crash costs at most this and an epoch."""
 
@@ -130,6 +134,8 @@ def _train(job: Job, parts: _Parts, epoch: int) -> tuple[float, bool]:
         for group in parts.optimizer.param_groups:
             group["lr"] = job.training.optimizer.lr * factor
         parts.optimizer.zero_grad(set_to_none=True)
+        if job.augment is not None:
+            inputs = augmented(inputs, job.augment, job.training.seed, epoch, step)
         with precision(job):
             outputs = job.network(inputs)
         loss = parts.loss(outputs.float(), targets)

@@ -1,6 +1,7 @@
 """Fitted transforms: learned from the training rows, kept as JSON, applied by code that ships in the model.
 
 tabular.py, images.py, targets.py    fit: frame → state (a JSON dict); stay at home
+augment.py                           varies images in training batches; stays at home
 apply.py, outputs.py                 apply: frame → inputs; raw outputs → predictions; travel inside the model
 """
 

@@ -60,11 +60,26 @@ def test_a_short_training_passes_its_preflight_and_beats_the_baseline(tmp_path, 
         assert ours["rmse"] < 0.85 * trivial["rmse"]
 
 
+def test_varied_images_are_learned_and_the_trivial_predictor_beaten(tmp_path):
+    model = {"kind": "cnn", "channels": [8, 16], "hidden": 32}
+    augment = {"shift": 1, "rotate": 10.0, "scale": 0.1, "noise": 0.1}
+    recipe, prepared = prepared_rows("digits", tmp_path, model=model, epochs=8, augment=augment)
+    (tmp_path / "work").mkdir()
+    sections = (recipe.problem, recipe.model, recipe.training)
+    trained = job(*sections, prepared, tmp_path, tmp_path, tmp_path / "work", augment=recipe.transforms.augment)
+    history = fit(trained).progress.history
+    ours, trivial = scores(recipe, prepared, forward(trained.network, np.load(tmp_path / "test_inputs.npy")), tmp_path)
+    assert ours["accuracy"] > 0.85 > 0.7 > trivial["accuracy"]
+    # The validation rows are as they are, and so are easier than what is trained on.
+    assert history[-1]["validation_loss"] < history[-1]["train_loss"]
+
+
 def prepared_rows(name: str, folder: Path, **changed: Any) -> tuple[Recipe, Prepared]:
     """A shipped recipe with another model and number of epochs, and its rows as the stage `prepare` writes them."""
     loaded = load_recipe(str(ROOT / "data" / name))
     values = loaded.recipe.model_dump(mode="json")
     values["model"] = changed["model"]
+    values["transforms"]["augment"] = changed.get("augment")
     values["training"] |= {"epochs": changed["epochs"], "batch_size": 32, "device": "cpu"}
     values["training"]["optimizer"] = {"kind": "adamw", "lr": 0.01}
     recipe = Recipe.model_validate_json(json.dumps(values))
