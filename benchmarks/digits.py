@@ -56,7 +56,7 @@ def once(recipe: Recipe, frame: Any, folder: Path) -> dict[str, Any]:
     started = time.perf_counter()
     blocked = [gate.name for gate in experiment.preflight(*sections).gates if gate.blocks]
     checked = time.perf_counter()
-    fitted = fit(experiment.job(*sections, work))
+    fitted = fit(experiment.job(*sections, work, augment=recipe.transforms.augment))
     trained = time.perf_counter()
     network, _ = load_network(work / checkpoints.WEIGHTS, recipe.model.model_dump(mode="json"), prepared, recipe_folder)
     scored = score(network, folder, frame.set_index("row_id")[recipe.data.target], "cpu")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from flows.facts import gather
 from flows.training import LIFE_CYCLE
 from tasks.core.contracts import STAGES, Gate
 from tasks.core.errors import GateStopped, RequestError
-from tasks.core.features import resolve
+from tasks.core.features import inputs_of, resolve
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe
 from tasks.core.plan import make_plan
+from tasks.core.recipe import Feature
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ class Checked:
 
 
 def check(loaded: LoadedRecipe, tell: Callable[[str], None] = lambda text: None) -> Checked:
-    """Ingest and validate; with a custom model also prepare it and try its first steps.
+    """Ingest and validate, and see that the network takes such features; try a custom model's first steps.
 
     Raises:
-        RequestError: the data cannot be read, or a custom part does not conform.
+        RequestError: the data cannot be read, the network does not fit them, or a custom part does not conform.
     """
     custom_model = loaded.recipe.model.kind == "custom"
     last = "preflight" if custom_model else "validate"
@@ -54,8 +55,26 @@ def check(loaded: LoadedRecipe, tell: Callable[[str], None] = lambda text: None)
         parts = _try_parts(loaded, home, outputs)
         ingested = outputs.get("ingest")
         features = resolve(ingested.columns, loaded.recipe.data) if ingested else {}
+        _fit_together(loaded, features)
         kinds: dict[str, str] = {name: feature.kind for name, feature in features.items()}
         return Checked(ingested.rows if ingested else 0, kinds, execution.gates, parts)
+
+
+def _fit_together(loaded: LoadedRecipe, features: Mapping[str, Feature]) -> None:
+    """Build a shipped network for inputs of the features' shape; nothing is computed, and no memory taken.
+
+    Raises:
+        RequestError: it takes images and the features are flat, or the other way round.
+    """
+    shape = inputs_of(features)
+    if loaded.recipe.model.kind == "custom" or not shape:
+        return
+    import torch
+
+    from tasks.train.networks import make
+
+    with torch.device("meta"):
+        make(loaded.recipe.model, shape, 1, loaded.folder)
 
 
 def _refuse_unreadable(gates: tuple[Gate, ...]) -> None:

@@ -15,7 +15,7 @@ from flows.cli.output import Answer, Invocation, note, pass_invocation
 @click.option("--resolved", is_flag=True, help="Print the recipe with every default filled in, and nothing else.")
 @pass_invocation
 def command(invocation: Invocation, recipe: str, overrides: tuple[str, ...], resolved: bool) -> Answer:
-    """Validate RECIPE, read its data, evaluate the data gates and try its custom parts; train nothing.
+    """Validate RECIPE, read its data, evaluate the data gates, try network and custom parts on it; train nothing.
 
     Nothing is written to the home. Exit 2: the recipe or its data cannot be used; 3: a data gate fails.
     """

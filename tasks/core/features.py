@@ -67,6 +67,20 @@ def pixel_columns(name: str, feature: ImageFeature) -> list[str]:
     return [f"{name}_{row}_{column}" for row in range(height) for column in range(width)]
 
 
+def inputs_of(features: Mapping[str, Feature]) -> tuple[int, ...]:
+    """The shape of one example, as far as it is known before anything is fitted.
+
+    Returns:
+        (images, height, width) for images; (columns,) for others, where a category counts as one column; empty
+        where no column is left to learn from or images have other features beside them, which no model takes.
+    """
+    kept = [feature for feature in features.values() if not isinstance(feature, DropFeature)]
+    sizes = [feature.size for feature in kept if isinstance(feature, ImageFeature)]
+    if sizes:
+        return (len(sizes), *sizes[0]) if len(sizes) == len(kept) else ()
+    return (len(kept),) if kept else ()
+
+
 def _inferred(column: str, dtype: str, data: Data) -> Feature:
     if dtype.startswith(_TIME_DTYPES) or column == getattr(data.split, "group", None):
         return DropFeature(kind="drop")

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from tasks.core.blocks import Block, Custom
+from tasks.core.architectures import Mlp, Model
+from tasks.core.blocks import Block
 from tasks.core.objective import misfit
+from tasks.core.preprocessing import Transforms
 from tasks.core.sources import Reader
 from tasks.core.training import Training
 from tasks.core.upkeep import Alert, HybridPolicy, Monitoring, Retraining, Timetable
@@ -123,46 +125,6 @@ class Data(Block):
         return self
 
 
-class Transforms(Block):
-    """What is fitted on the training rows and travels inside the model."""
-
-    impute: Literal["mean", "median", "none"] = "median"
-    """Numeric gaps; `none` makes a row with a gap an error at prediction time."""
-    scale: Literal["standard", "minmax", "none"] = "standard"
-    """Numbers to mean 0 and standard deviation 1, to the range 0 to 1, or as they are."""
-    rare_below: int = Field(default=2, ge=1)
-    """A category seen in fewer training rows than this shares one 'other' column."""
-    max_categories: int = Field(default=50, ge=1)
-    """The most frequent categories get a column of their own; the rest share 'other'."""
-
-
-class Mlp(Block):
-    """Multi-layer perceptron for flat inputs."""
-
-    kind: Literal["mlp"] = "mlp"
-    hidden: tuple[Annotated[int, Field(gt=0)], ...] = (64, 64)
-    """Neurons of each hidden layer."""
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    """Share of neurons that are left out at random while training."""
-    batch_norm: bool = False
-    """Normalise each hidden layer over the batch."""
-
-
-class Cnn(Block):
-    """Small convolutional network for images."""
-
-    kind: Literal["cnn"]
-    channels: tuple[Annotated[int, Field(gt=0)], ...] = (32, 64)
-    """Feature maps of each stage; a stage halves the image."""
-    hidden: int = Field(default=128, gt=0)
-    """Width of the linear layer before the output."""
-    dropout: float = Field(default=0.25, ge=0, lt=1)
-    """Share of units left out at random before each of the two linear layers, while training."""
-
-
-Model = Annotated[Mlp | Cnn | Custom, Field(discriminator="kind")]
-
-
 class Promotion(Block):
     """When a challenger may replace the champion."""
 
@@ -225,6 +187,22 @@ class Recipe(Block):
         window = self.retraining.window
         if window.kind == "sliding" and window.days is not None and self.data.time is None:
             raise ValueError("retraining.window.days needs data.time; name it, or use retraining.window.rows")
+        return self
+
+    @model_validator(mode="after")
+    def _there_are_images_to_augment(self) -> Recipe:
+        augment = self.transforms.augment
+        if augment is None:
+            return self
+        images = {name: feature for name, feature in self.data.features.items() if feature.kind == "image"}
+        if not images:
+            raise ValueError("transforms.augment changes images, and data.features declares none; remove it")
+        for name, feature in images.items():
+            if augment.shift >= min(feature.size):
+                raise ValueError(
+                    f"transforms.augment.shift is {augment.shift}, which can move the image '{name}' of "
+                    f"{list(feature.size)} pixels out of sight; make it smaller"
+                )
         return self
 
     @model_validator(mode="after")

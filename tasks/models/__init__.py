@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import nn
 
-KINDS: dict[str, str] = {"mlp": "tasks.models.mlp:Mlp", "cnn": "tasks.models.cnn:Cnn"}
+KINDS: dict[str, str] = {
+    "mlp": "tasks.models.mlp:Mlp",
+    "cnn": "tasks.models.cnn:Cnn",
+    "perceptron": "tasks.models.perceptron:Perceptron",
+    "tabular_resnet": "tasks.models.tabular_resnet:TabularResnet",
+    "resnet": "tasks.models.resnet:Resnet",
+}
 """Kind of architecture → where its class is."""
 
 

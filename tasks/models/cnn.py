@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from .shapes import image_shape
+
 
 class Cnn(nn.Module):
     """Convolution stages, each halving the image, then two linear layers; [N, C, H, W] → [N, output_size].
@@ -34,11 +36,7 @@ class Cnn(nn.Module):
         dropout: float = 0.25,
     ) -> None:
         super().__init__()
-        if len(input_shape) != 3:
-            raise ValueError(
-                f"a cnn takes images of shape (channels, height, width), and the features give {tuple(input_shape)}"
-            )
-        maps, height, width = input_shape
+        maps, height, width = image_shape("cnn", input_shape)
         stages: list[nn.Module] = []
         for wanted in channels:
             stages += [*_convolution(maps, wanted), *_convolution(wanted, wanted)]

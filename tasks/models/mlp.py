@@ -8,16 +8,22 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from .activations import activation as activated
+
 
 class Mlp(nn.Module):
-    """Linear layers with ReLU and dropout between them; float32 [N, *input_shape] → [N, output_size].
+    """Linear layers with an activation and dropout between them; float32 [N, *input_shape] → [N, output_size].
 
     Args:
         input_shape: Shape of one example.
         output_size: Number of classes, or 1 for regression; outputs are logits or a standardised value.
         hidden: Width of each hidden layer; empty gives a linear model.
+        activation: Name of what follows each hidden layer (`tasks/models/activations.py`).
         dropout: Share of hidden units dropped in training, in [0, 1).
-        batch_norm: Whether each hidden layer is batch-normalised.
+        batch_norm: Whether each hidden layer is batch-normalised, before the activation.
+
+    Raises:
+        ValueError: there is no such activation.
     """
 
     def __init__(
@@ -27,6 +33,7 @@ class Mlp(nn.Module):
         hidden: Sequence[int] = (64, 64),
         dropout: float = 0.1,
         batch_norm: bool = False,
+        activation: str = "relu",
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Flatten()]
@@ -36,7 +43,7 @@ class Mlp(nn.Module):
             layers.append(nn.Linear(width, units, bias=not batch_norm))
             if batch_norm:
                 layers.append(nn.BatchNorm1d(units))
-            layers += [nn.ReLU(), nn.Dropout(dropout)]
+            layers += [activated(activation), nn.Dropout(dropout)]
             width = units
         layers.append(nn.Linear(width, output_size))
         self.layers = nn.Sequential(*layers)

@@ -107,14 +107,15 @@ def _gates(gates: Sequence[Gate]) -> str:
 
 
 def _limits(context: Context, prepared: Prepared) -> str:
-    gaps = (
-        "refuses rows with a missing number"
-        if context.recipe.transforms.impute == "none"
-        else f"fills a missing number with the training rows' {context.recipe.transforms.impute}"
-    )
+    transforms = context.recipe.transforms
+    gaps = {
+        "none": "refuses rows with a missing number",
+        "constant": f"fills a missing number with {transforms.fill_value}",
+    }.get(transforms.impute, f"fills a missing number with the training rows' {transforms.impute}")
     lines = [
         f"- The metrics describe rows like the {prepared.rows.get('test', 0):,} test rows, and no other population.",
         f"- The model {gaps}, and takes every category it has not seen for the same unknown one.",
+        *(["- A number far outside the training rows' quartiles is cut off."] if transforms.outliers == "clip" else []),
         "- It was not examined for fairness between groups of people, nor for resistance to manipulated inputs.",
     ]
     return "## Limits\n\n" + "\n".join(lines)

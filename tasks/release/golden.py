@@ -1,7 +1,7 @@
 """Golden predictions: made-up rows and what the model must answer, wherever it is loaded.
 
 No row of the data is among them, since the file travels with the model: each value lies around the
-column's fitted fill value, within its fitted scale, and categories are those the encoder knows. Edge
+column's fitted fill value or shift, within its fitted scale, and categories are those the encoder knows. Edge
 rows follow: whole numbers, everything missing, a category nobody has seen.
 """
 
@@ -66,11 +66,12 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _numeric(state: Mapping[str, Any]) -> list[tuple[str, float, float]]:
     """Column, centre and scale of each numeric column."""
+    # A constant that stands for gaps may lie far from all values; the shift of any scale lies among them.
+    filled = state["impute"] not in ("none", "constant")
     if state["kind"] == "tabular":
-        return [(entry["column"], *_around(entry)) for entry in state["numeric"]]
-    return [(column, *_around(state)) for column in state["columns"]]
+        return [(entry["column"], *_around(entry, filled)) for entry in state["numeric"]]
+    return [(column, *_around(state, filled)) for column in state["columns"]]
 
 
-def _around(fitted: Mapping[str, Any]) -> tuple[float, float]:
-    fill = fitted["fill"] if fitted["fill"] is not None else fitted["shift"]
-    return float(fill or 0.0), float(fitted["scale"])
+def _around(fitted: Mapping[str, Any], filled: bool) -> tuple[float, float]:
+    return float((fitted["fill"] if filled else fitted["shift"]) or 0.0), float(fitted["scale"])

@@ -41,7 +41,7 @@ def runtime_files(model: Mapping[str, Any], recipe_folder: Path) -> dict[str, st
     }
     if model["kind"] != "custom":
         module = models.KINDS[model["kind"]].partition(":")[0].rpartition(".")[2]
-        files[f"models/{module}.py"] = _beside(models.__file__, f"{module}.py")
+        _add_with_siblings(files, module)
     for path, source in files.items():
         _check_own(path, source, files)
     if model["kind"] == "custom":
@@ -97,6 +97,17 @@ def _cannot_ship(path: Path, ref: str, line: int, module: str) -> RequestError:
         remedy="Use the standard library, numpy, pandas and torch in one file, or import it inside a function.",
         code="ref",
     )
+
+
+def _add_with_siblings(files: dict[str, str], module: str) -> None:
+    """Add a module of `models/` and, where it is one of several files, those beside it that it imports."""
+    path = f"models/{module}.py"
+    if path in files:
+        return
+    files[path] = _beside(models.__file__, f"{module}.py")
+    for node in _run_on_import(ast.parse(files[path])):
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
+            _add_with_siblings(files, node.module)
 
 
 def _check_own(path: str, source: str, files: Mapping[str, str]) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.core.architectures import Model
 from tasks.core.contracts import Preflighted, Prepared
 from tasks.core.errors import RequestError
-from tasks.core.recipe import Model, Problem
+from tasks.core.preprocessing import Augment
+from tasks.core.recipe import Problem
 from tasks.core.seeds import seed_everything
 from tasks.core.training import Training
 from tasks.train import batches, device, networks
@@ -66,6 +68,7 @@ def preflight(
         free_bytes=device.free_bytes(place),
         averaged=training.ema is not None,
         seed=training.seed,
+        linear=networks.is_linear(model),
     )
     memory = fits_in_memory(probe)
     if not memory.blocks:
@@ -85,10 +88,11 @@ def job(
     recipe_folder: Path,
     work: Path,
     start: Weights | None = None,
+    augment: Augment | None = None,
 ) -> Job:
     """The training that a recipe describes; its checkpoints and results go to `work`.
 
-    Without weights to start from, the initial ones depend on the seed alone.
+    Without weights to start from, the initial ones depend on the seed alone. Images are varied as `augment` says.
 
     Raises:
         RequestError: the network cannot be built, or the device is not there.
@@ -113,6 +117,7 @@ def job(
         training=training,
         folder=work,
         step_bytes=step.activations,
+        augment=augment,
     )
 
 

@@ -1,6 +1,6 @@
 """The training loop: epochs of shuffled batches, the best weights by validation loss, resumable at every epoch.
 
-Every random draw is a pure function of the seed and the epoch, so an attempt that was killed continues
+Every random draw is a pure function of the seed, the epoch and the step, so an attempt that was killed continues
 from its last checkpoint to the same bits (on a CPU, with the same number of threads). Nothing waits for
 the device inside an epoch: losses are summed where they are computed and read once.
 """
@@ -23,9 +23,11 @@ from tasks.train import averaging, checkpoints
 from tasks.train.batches import Rows, batches, bounds, groups, shuffled
 from tasks.train.checkpoints import Progress, Weights
 from tasks.train.device import autocast_type, threads_for
-from tasks.train.steps import Form, Parts, Step, autocast, choose, rates_on_device
+from tasks.train.steps import Form, Parts, Step, Vary, autocast, choose, rates_on_device
+from tasks.transforms.augment import augmented
 
 if TYPE_CHECKING:
+    from tasks.core.preprocessing import Augment
     from tasks.core.recipe import Problem
     from tasks.core.training import Training
 
@@ -48,6 +50,8 @@ class Job:
     """Checkpoints, weights and history go here."""
     step_bytes: int = 0
     """Memory of the activations of one step; decides by how many threads it is computed."""
+    augment: Augment | None = None
+    """How images are varied in training batches; none: not at all."""
     checkpoint_seconds: float = 1.0
     """Least time between two checkpoints: a crash costs at most this and an epoch."""
 
@@ -143,7 +147,7 @@ def _train(job: Job, parts: _Parts, progress: Progress) -> tuple[float, bool]:
     for number, (start, end) in enumerate(steps):
         taken = progress.epoch * len(steps) + number
         rate = training.optimizer.lr * factor(taken, training.epochs * len(steps))
-        total += parts.step(order[start:end], rate) * (end - start)
+        total += parts.step(order[start:end], rate, taken) * (end - start)
         if training.ema is not None:
             averaging.update(parts.mean, job.network, training.ema, taken)
         seen = end
@@ -192,6 +196,7 @@ def _parts(job: Job, optimizer: torch.optim.Optimizer, mean: Weights, progress: 
             precision=_precision(job),
             l1=training.l1,
             clip=training.gradient_clip,
+            vary=_vary(job),
         ),
         size=_steps(job)[0][1],
         count=len(_steps(job)) * (training.epochs - progress.epoch),
@@ -204,6 +209,14 @@ def _parts(job: Job, optimizer: torch.optim.Optimizer, mean: Weights, progress: 
         mean=mean,
         deadline=time.monotonic() + training.timeout_minutes * 60 - progress.seconds,
     )
+
+
+def _vary(job: Job) -> Vary | None:
+    """How the inputs of a batch are varied; None: not at all."""
+    if job.augment is None:
+        return None
+    settings, seed = job.augment, job.training.seed
+    return lambda inputs, step, part: augmented(inputs, settings, seed, step, part)
 
 
 def _reason_to_stop(training: Training, progress: Progress, timed_out: bool, broken: bool) -> Any:

@@ -12,7 +12,7 @@ from tasks.core.errors import RequestError
 from tasks.models import build
 
 if TYPE_CHECKING:
-    from tasks.core.recipe import Model
+    from tasks.core.architectures import Model
 
 _CUSTOM = "It is called with input_shape=…, output_size=… and model.args: mend it, or model.args."
 
@@ -83,6 +83,11 @@ def without_regularisation(network: nn.Module) -> nn.Module:
         if isinstance(module, nn.modules.dropout._DropoutNd):
             module.p = 0.0
     return network
+
+
+def is_linear(model: Model) -> bool:
+    """Whether the network is known to be one linear layer, which tells apart no more rows than it has inputs."""
+    return model.kind == "perceptron" or (model.kind == "mlp" and not model.hidden)
 
 
 def trainable(network: nn.Module) -> int:

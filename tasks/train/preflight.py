@@ -59,6 +59,8 @@ class Probe:
     averaged: bool = False
     """Whether the training keeps a running mean of the weights."""
     seed: int = 0
+    linear: bool = False
+    """Whether the network is one linear layer."""
 
 
 def run_gates(probe: Probe, fits: Gate, begun: str = "") -> tuple[Gate, ...]:
@@ -111,7 +113,10 @@ def initial_loss(probe: Probe) -> Gate:
 
 
 def overfits_one_batch(probe: Probe) -> Gate:
-    """A network that can learn anything learns a few well separated rows by heart."""
+    """A network that can learn anything learns a few well separated rows by heart; a linear one need not."""
+    if probe.linear:
+        reason = "one linear layer cannot learn any rows by heart, so that it does not says nothing"
+        return Gate("overfits_one_batch", "skipped", evidence={"reason": reason})
     picked = distinct_rows(probe.inputs, probe.targets if probe.problem == "classification" else None)
     if len(picked) < 2:
         reason = "no two training rows have different inputs, so there is nothing to tell apart"

@@ -44,7 +44,7 @@ def preflight(context: Context, prepared: Prepared) -> Preflighted:
 @stage(
     "train",
     inputs=("prepare", "preflight"),
-    reads=("problem", "model", "training", "name", *STARTING),
+    reads=("problem", "model", "training", "transforms.augment", "name", *STARTING),
     libraries=("numpy", "torch", "safetensors"),
     uses_device=True,
 )
@@ -58,5 +58,6 @@ def train(context: Context, prepared: Prepared, preflighted: Preflighted) -> Tra
     folder = context.home.path(prepared.folder)
     sections = (recipe.problem, recipe.model, recipe.training)
     start = beginning(context, prepared)
-    work = job(*sections, prepared, folder, context.recipe_folder, context.folder, start.weights)
+    augment = recipe.transforms.augment
+    work = job(*sections, prepared, folder, context.recipe_folder, context.folder, start.weights, augment)
     return train_tracked(work, context, start.sentence)

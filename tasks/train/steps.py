@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import nn
@@ -25,8 +25,8 @@ from tasks.train.batches import Rows, bounds
 from tasks.train.undo import undone
 
 Form = Literal["eager", "graphed", "compiled"]
-Step = Callable[[torch.Tensor, float], torch.Tensor]
-"""(int64 [N] positions of the rows of a step, on the device; learning rate) → their mean loss, a detached scalar."""
+Vary = Callable[[torch.Tensor, int, int], torch.Tensor]
+"""(inputs of a batch; steps of the training done before this one; batches of this step done before) → inputs."""
 
 WARM_UP = 3
 """Steps before a graph is recorded: libraries choose their kernels and take their memory in the first ones."""
@@ -34,6 +34,14 @@ TRIED = 20
 """Steps by which forms are compared."""
 COMPILE_AFTER = 120.0
 """Seconds that the steps of a training must be going to take for a compiler to be tried; it takes about ten itself."""
+
+
+class Step(Protocol):
+    """One update of the weights."""
+
+    def __call__(self, index: torch.Tensor, lr: float, number: int = 0) -> torch.Tensor:
+        """Mean loss, a detached scalar, of the rows at `index`, int64 [N] on the device; `number` counts steps."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -53,19 +61,21 @@ class Parts:
     """Factor of the penalty on the absolute weights."""
     clip: float | None = None
     """Largest norm of the gradient; None: not clipped."""
+    vary: Vary | None = None
+    """How the inputs of a batch are varied, by draws of their own for each step; None: not at all."""
 
     @property
     def recordable(self) -> bool:
-        """Whether the rows lie where a graph can be recorded."""
-        return self.rows.device.type == "cuda" and isinstance(self.rows.inputs, torch.Tensor)
+        """Whether a graph can be recorded: the rows lie on the device and are taken as they are."""
+        return self.rows.device.type == "cuda" and isinstance(self.rows.inputs, torch.Tensor) and self.vary is None
 
 
 def eager(parts: Parts) -> Step:
     """Each operation is launched as Python comes to it."""
 
-    def step(index: torch.Tensor, lr: float) -> torch.Tensor:
+    def step(index: torch.Tensor, lr: float, number: int = 0) -> torch.Tensor:
         _set_lr(parts.optimizer, lr)
-        return _whole(parts, forward, index)
+        return _whole(parts, forward, index, number)
 
     forward = forward_of(parts)
     return step
@@ -86,18 +96,18 @@ def graphed(parts: Parts, size: int, forward: Callable[..., torch.Tensor] | None
         RuntimeError: the network does something that cannot be recorded, as waiting for a value on the device.
     """
     if not parts.recordable:
-        raise ValueError("a step is recorded for rows that lie on a CUDA device")
+        raise ValueError("a step is recorded for rows that lie on a CUDA device and are taken as they are")
     forward = forward or forward_of(parts)
     as_usual = eager(parts)
-    index = torch.zeros(size, dtype=torch.int64, device=parts.rows.device)
+    place = torch.zeros(size, dtype=torch.int64, device=parts.rows.device)
     rates = rates_on_device(parts.optimizer, parts.rows.device)
     with undone(parts.network, parts.optimizer, parts.rows.device):
-        graph, loss = _record(parts, forward, index)
+        graph, loss = _record(parts, forward, place)
 
-    def step(chosen: torch.Tensor, lr: float) -> torch.Tensor:
-        if len(chosen) != size:
-            return as_usual(chosen, lr)
-        index.copy_(chosen)
+    def step(index: torch.Tensor, lr: float, number: int = 0) -> torch.Tensor:
+        if len(index) != size:
+            return as_usual(index, lr, number)
+        place.copy_(index)
         for rate in rates:
             rate.fill_(lr)
         graph.replay()
@@ -114,11 +124,11 @@ def compiled(parts: Parts, size: int) -> Step:
         return graphed(parts, size, forward)
     as_usual = eager(parts)
 
-    def step(index: torch.Tensor, lr: float) -> torch.Tensor:
+    def step(index: torch.Tensor, lr: float, number: int = 0) -> torch.Tensor:
         if len(index) != size:
-            return as_usual(index, lr)
+            return as_usual(index, lr, number)
         _set_lr(parts.optimizer, lr)
-        return _whole(parts, forward, index)
+        return _whole(parts, forward, index, number)
 
     return step
 
@@ -198,15 +208,18 @@ def _timed(work: Callable[[], Any], device: torch.device) -> float:
     return sorted(taken)[len(taken) // 2]
 
 
-def _whole(parts: Parts, forward: Callable[..., torch.Tensor], index: torch.Tensor) -> torch.Tensor:
+def _whole(parts: Parts, forward: Callable[..., torch.Tensor], index: torch.Tensor, number: int = 0) -> torch.Tensor:
     """One update by the mean gradient of the rows at `index`, batch by batch; gives their mean loss.
 
     With class weights the weighted mean of each batch counts by its rows.
     """
     parts.optimizer.zero_grad(set_to_none=True)
     total = torch.zeros((), device=parts.rows.device)
-    for start, end in bounds(len(index), parts.batch_size):
-        loss = forward(*parts.rows.take(index[start:end])) * ((end - start) / len(index))
+    for part, (start, end) in enumerate(bounds(len(index), parts.batch_size)):
+        inputs, targets = parts.rows.take(index[start:end])
+        if parts.vary is not None:
+            inputs = parts.vary(inputs, number, part)
+        loss = forward(inputs, targets) * ((end - start) / len(index))
         loss.backward()
         total += loss.detach()
     if parts.l1 > 0:

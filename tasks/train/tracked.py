@@ -52,6 +52,7 @@ def parameters(recipe: Recipe) -> dict[str, Any]:
         "problem": recipe.problem,
         "model": recipe.model.model_dump(mode="json"),
         "training": recipe.training.model_dump(mode="json"),
+        "transforms": {"augment": recipe.transforms.model_dump(mode="json")["augment"]},
         # What decides whether it starts from the champion's weights; `explain --verify` compares all that is declared.
         "data": {
             "target": recipe.data.target,

@@ -1,6 +1,7 @@
 """Fitted transforms: learned from the training rows, kept as JSON, applied by code that ships in the model.
 
 tabular.py, images.py, targets.py    fit: frame → state (a JSON dict); stay at home
+augment.py                           varies images in training batches; stays at home
 apply.py, outputs.py                 apply: frame → inputs; raw outputs → predictions; travel inside the model
 """
 
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.core.recipe import Feature, Transforms
+    from tasks.core.preprocessing import Transforms
+    from tasks.core.recipe import Feature
 
 KINDS: dict[str, str] = {"tabular": "tasks.transforms.tabular:fit", "image": "tasks.transforms.images:fit"}
 """Kind of transform → the function that fits it."""

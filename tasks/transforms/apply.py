@@ -122,7 +122,7 @@ def _tabular(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, A
     _refuse_gaps(values, [entry["column"] for entry in numeric], state)
     position = len(numeric)
     for index, entry in enumerate(numeric):
-        filled = np.where(gaps[:, index], entry["fill"] or 0.0, values[:, index])
+        filled = np.where(gaps[:, index], entry["fill"] or 0.0, clipped(values[:, index], entry))
         inputs[:, index] = scaled(filled, entry["shift"], entry["scale"])
         if entry["gaps"]:
             inputs[:, position] = gaps[:, index]
@@ -148,8 +148,15 @@ def _one_hot(column: pd.Series[Any], entry: Mapping[str, Any], block: np.ndarray
 def _images(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     values = _numbers_of(frame, state["columns"])
     _refuse_gaps(values, state["columns"], state)
-    filled = np.where(np.isnan(values), state["fill"] or 0.0, values)
+    filled = np.where(np.isnan(values), state["fill"] or 0.0, clipped(values, state))
     return scaled(filled, state["shift"], state["scale"]).reshape(len(frame), *state["input_shape"])
+
+
+def clipped(values: np.ndarray[Any, Any], fitted: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    """Values cut off at the fences that were fitted, if any were; a gap stays a gap."""
+    # A state from before there were fences does not name any.
+    fences = fitted.get("fences")
+    return values if fences is None else np.clip(values, *fences)
 
 
 def scaled(values: np.ndarray[Any, Any], shift: float, scale: float) -> np.ndarray[Any, Any]:

@@ -9,13 +9,14 @@ import numpy as np
 
 from tasks.core.errors import RequestError
 from tasks.core.features import columns_of
-from tasks.transforms.apply import numbers
-from tasks.transforms.tabular import fill_of, scale_of
+from tasks.transforms.apply import clipped, numbers
+from tasks.transforms.tabular import fences_of, fill_of, scale_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.core.recipe import Feature, Transforms
+    from tasks.core.preprocessing import Transforms
+    from tasks.core.recipe import Feature
 
 
 def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transforms) -> dict[str, Any]:
@@ -24,13 +25,14 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
     Args:
         frame: The training rows, with the columns `<feature>_<row>_<column>`.
         features: Image features; several of one size become the channels of one input.
-        transforms: The recipe's section; `scale` is over all pixels, not pixel by pixel.
+        transforms: The recipe's section; `scale` and `outliers` are over all pixels, not pixel by pixel.
 
     Returns:
         The state; `input_shape` is [images, height, width].
 
     Raises:
-        RequestError: images differ in size, or a pixel is missing, no number, or has a gap under `impute: none`.
+        RequestError: images differ in size, or a pixel is missing, no number, or has a gap under `impute: none`;
+            or gaps are to be marked, which only numbers of their own can be.
     """
     sizes = {name: feature.size for name, feature in features.items() if feature.kind == "image"}
     (first, (height, width)), *_ = sizes.items()
@@ -40,16 +42,24 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
                 f"data.features.{name} has the size {list(size)}, but '{first}' has {[height, width]}.",
                 remedy="Images of one model must have one size: drop one of them with {kind: drop}.",
             )
+    if transforms.missing_flag == "always":
+        raise RequestError(
+            f"transforms.missing_flag is always, and '{first}' is an image, beside whose pixels no flag can stand.",
+            remedy="Set missing_flag to auto or never.",
+        )
     columns = list(columns_of(features))
     values = np.column_stack([_pixel(frame, column, transforms) for column in columns])
     present = values[~np.isnan(values)]
+    fences = fences_of(present, transforms.outliers)
+    present = clipped(present, {"fences": fences})
     shift, scale = scale_of(present, transforms.scale)
     return {
         "kind": "image",
         "columns": columns,
         "input_shape": [len(sizes), height, width],
         "impute": transforms.impute,
-        "fill": fill_of(present, transforms.impute),
+        "fill": fill_of(present, transforms.impute, transforms.fill_value),
+        "fences": fences,
         "shift": shift,
         "scale": scale,
         "text_is_missing": {},
@@ -69,6 +79,6 @@ def _pixel(frame: pd.DataFrame, column: str, transforms: Transforms) -> np.ndarr
     if transforms.impute == "none" and np.isnan(values).any():
         raise RequestError(
             f"transforms.impute is none, and the pixel column '{column}' has missing values among the training rows.",
-            remedy="Choose mean or median.",
+            remedy="Choose mean, median or constant.",
         )
     return values

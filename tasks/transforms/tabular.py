@@ -8,24 +8,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.core.errors import RequestError
-from tasks.transforms.apply import labels, numbers, text_cells
+from tasks.transforms.apply import clipped, labels, numbers, text_cells
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.core.recipe import Feature, Transforms
+    from tasks.core.preprocessing import Transforms
+    from tasks.core.recipe import Feature
 
 _CONSTANT = 1e-12
 """A column whose spread is less than this part of its largest value is constant but for rounding."""
+
+_REACH = 1.5
+"""How far beyond the quartiles a value may lie, in distances of the quartiles (Tukey, 1977)."""
+
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transforms) -> dict[str, Any]:
     """Learn how numeric and categorical columns become inputs.
 
-    A model's inputs are, in this order: each numeric column, scaled; for each numeric column with gaps in
-    `frame` a 1 where the value is missing; for each categorical column a 1 in the column of its
-    category, of `other` (where `frame` had rare categories) or of `missing` (where it had gaps). A
-    category never seen shares `other`; without one, all its columns are 0.
+    A model's inputs are, in this order: each numeric column, clipped and scaled; for each numeric column
+    with gaps in `frame` (or as `missing_flag` says) a 1 where the value is missing; for each categorical
+    column a 1 in the column of its category, of `other` (where `frame` had rare categories) or of `missing`
+    (where it had gaps). A category never seen shares `other`; without one, all its columns are 0.
 
     Args:
         frame: The training rows.
@@ -62,14 +68,16 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
 
 
 def scale_of(values: np.ndarray[Any, Any], how: str) -> tuple[float, float]:
-    """Shift and scale that make `values` standard (mean 0, deviation 1) or minmax (0 to 1).
+    """Shift and scale with which (values − shift) / scale is what `how` asks for.
 
     Args:
         values: float64, finite, any shape.
-        how: "standard", "minmax" or "none".
+        how: "standard" (mean 0, standard deviation 1), "minmax" (0 to 1), "minmax_symmetric" (−1 to 1),
+            "robust" (median 0, distance of the quartiles 1) or "none".
 
     Returns:
-        (0, 1) for none or no values; a scale of 1 for a constant column, which then becomes 0.
+        (0, 1) for none or no values; a scale of 1 for a constant column, which then becomes 0. Where the
+        quartiles of a column that is not constant are equal, its standard deviation is the robust scale.
     """
     if how == "none" or values.size == 0:
         return 0.0, 1.0
@@ -78,24 +86,67 @@ def scale_of(values: np.ndarray[Any, Any], how: str) -> tuple[float, float]:
         return 0.0, 1.0
     # In parts of the largest value, so that neither squares nor differences overflow.
     parts = values / largest
-    if how == "standard":
-        shift, spread = float(parts.mean()), float(parts.std())
-    else:
-        shift, spread = float(parts.min()), float(np.ptp(parts))
+    shift, spread = _middle_and_spread(parts, how)
     if spread <= _CONSTANT:
         return float(values.flat[0]), 1.0
-    return shift * largest, min(spread * largest, float(np.finfo(np.float64).max))
+    return shift * largest, min(spread * largest, _LARGEST)
 
 
-def fill_of(values: np.ndarray[Any, Any], how: str) -> float | None:
-    """What stands in for a missing value: the mean or median of `values` (0 where there are none), or nothing."""
+def fences_of(values: np.ndarray[Any, Any], how: str) -> list[float] | None:
+    """Tukey's fences: the lowest and the highest value that is kept as it is.
+
+    Args:
+        values: float64, finite, any shape.
+        how: "clip" or "keep".
+
+    Returns:
+        None for keep, no values, or equal quartiles: cut off there, a column that is nearly always one value
+        would always be it.
+    """
+    largest = float(np.abs(values).max(initial=0.0))
+    if how == "keep" or largest == 0:
+        return None
+    lower, upper = (float(value) for value in np.quantile(values / largest, (0.25, 0.75)))
+    reach = _REACH * (upper - lower)
+    if reach <= _CONSTANT:
+        return None
+    with np.errstate(over="ignore"):
+        fences = np.clip(np.array([lower - reach, upper + reach]) * largest, -_LARGEST, _LARGEST)
+    return [float(fence) for fence in fences]
+
+
+def fill_of(values: np.ndarray[Any, Any], how: str, constant: float | None = None) -> float | None:
+    """What stands in for a missing value.
+
+    Args:
+        values: float64, finite, any shape.
+        how: "mean" or "median" of `values` (0 where there are none), "constant" or "none".
+        constant: The constant.
+
+    Returns:
+        None for none.
+    """
     if how == "none":
         return None
+    if how == "constant":
+        return constant
     if values.size == 0:
         return 0.0
     largest = float(np.abs(values).max()) or 1.0
     middle = np.mean(values / largest) if how == "mean" else np.median(values / largest)
     return float(middle) * largest
+
+
+def _middle_and_spread(parts: np.ndarray[Any, Any], how: str) -> tuple[float, float]:
+    """Shift and scale of values within −1 and 1, in the same unit."""
+    if how == "standard":
+        return float(parts.mean()), float(parts.std())
+    if how == "robust":
+        lower, middle, upper = (float(value) for value in np.quantile(parts, (0.25, 0.5, 0.75)))
+        spread = upper - lower
+        return middle, spread if spread > _CONSTANT else float(parts.std())
+    lowest, width = float(parts.min()), float(np.ptp(parts))
+    return (lowest + width / 2, width / 2) if how == "minmax_symmetric" else (lowest, width)
 
 
 def _fit_numbers(column: pd.Series[Any], transforms: Transforms) -> dict[str, Any]:
@@ -105,15 +156,18 @@ def _fit_numbers(column: pd.Series[Any], transforms: Transforms) -> dict[str, An
     if gaps and transforms.impute == "none":
         raise RequestError(
             f"transforms.impute is none, and the column '{column.name}' has {gaps} gaps among the training rows.",
-            remedy="Choose mean or median, or drop the column with {kind: drop}.",
+            remedy="Choose mean, median or constant, or drop the column with {kind: drop}.",
         )
+    fences = fences_of(present, transforms.outliers)
+    present = clipped(present, {"fences": fences})
     shift, scale = scale_of(present, transforms.scale)
     return {
         "column": column.name,
-        "fill": fill_of(present, transforms.impute),
+        "fill": fill_of(present, transforms.impute, transforms.fill_value),
+        "fences": fences,
         "shift": shift,
         "scale": scale,
-        "gaps": gaps > 0,
+        "gaps": {"auto": gaps > 0, "always": True, "never": False}[transforms.missing_flag],
     }
 
 

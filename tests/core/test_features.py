@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tasks.core.errors import RequestError
-from tasks.core.features import columns_of, resolve
+from tasks.core.features import columns_of, inputs_of, resolve
 from tasks.core.recipe import Data
 
 
@@ -78,3 +78,12 @@ def test_an_answer_cannot_be_a_feature(role: str) -> None:
 
 def test_dropping_the_id_by_hand_is_harmless() -> None:
     assert columns_of(resolve({"k": "int64", "a": "int64"}, data(id="k", features={"k": {"kind": "drop"}}))) == ("a",)
+
+
+def test_the_shape_of_one_example_is_known_before_anything_is_fitted() -> None:
+    picture, other = {"kind": "image", "size": [2, 3]}, {"kind": "drop"}
+    columns = {"a": "int64", "y": "int64", "b": "object"}
+    assert inputs_of(resolve(columns, data())) == (2,)
+    assert inputs_of(resolve({}, data(features={"p": picture, "q": picture, "a": other}))) == (2, 2, 3)
+    assert inputs_of(resolve(columns, data(features={"p": picture}))) == ()
+    assert inputs_of(resolve({"y": "int64"}, data())) == ()

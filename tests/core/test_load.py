@@ -197,7 +197,7 @@ REFUSED = [
     (["training.epochs=0"], MINIMAL, "'training.epochs': input should be greater than 0"),
     (["data.split.kind=time"], MINIMAL, "data.time must name the column"),
     (["data.split.kind=blocks"], MINIMAL, "'data.split.kind': 'blocks' is not one of 'random', 'time'."),
-    (["model.kind=rnn"], MINIMAL, "'model.kind': 'rnn' is not one of 'mlp', 'cnn', 'custom'."),
+    (["model.kind=rnn"], MINIMAL, "'model.kind': 'rnn' is not one of 'mlp', 'cnn', 'perceptron', "),
     (["gates.promotion.metric=brier"], MINIMAL, "no test tells two models apart by brier, which may stand in"),
     (["gates.promotion.metric=rmse"], MINIMAL, "'rmse' is not a metric of classification; choose one of accuracy, "),
     (["problem=regression", "gates.promotion.metric=mape"], MINIMAL, "no test tells two models apart by mape"),

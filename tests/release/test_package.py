@@ -184,6 +184,14 @@ def test_golden_rows_of_a_transform_that_imputes_nothing_have_no_gaps():
     assert frame["x"].notna().all() and frame["x"].astype(float).between(1, 3).all()
 
 
+@pytest.mark.parametrize(("impute", "fill", "around"), [("constant", -999.0, 2.0), ("median", 7.0, 7.0)])
+def test_golden_rows_lie_among_the_values_and_not_at_a_constant_far_from_them(impute, fill, around):
+    entry = {"column": "x", "fill": fill, "shift": 2.0, "scale": 0.5, "gaps": False, "fences": None}
+    state = {"kind": "tabular", "columns": ["x"], "numeric": [entry], "categorical": [], "impute": impute}
+    values = golden_frame(state)["x"].dropna().astype(float)
+    assert values.between(around - 1, around + 1).all() and len(values) == 17
+
+
 def test_flipped_bits_in_the_weights_are_refused_when_loading(make_model: Callable[..., Any], shared_home: Any):
     uri = make_package(*make_model("flipped").inputs).model_uri
     weights = runs.local_files(shared_home, uri) / "artifacts" / "package" / "weights.safetensors"

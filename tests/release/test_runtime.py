@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks import models
 from tasks.core.errors import RequestError
 from tasks.release.runtime import foreign_imports, runtime_files, runtime_name, write_runtime
 
@@ -33,6 +34,25 @@ def test_only_the_chosen_architecture_is_shipped(tmp_path: Path):
     assert "models/cnn.py" not in runtime_files(MLP, tmp_path)
     cnn = {"kind": "cnn", "channels": [4], "hidden": 8, "dropout": 0.0}
     assert "models/cnn.py" in runtime_files(cnn, tmp_path)
+
+
+@pytest.mark.parametrize("kind", models.KINDS)
+def test_a_family_is_shipped_with_every_file_it_needs_and_no_other(kind: str, tmp_path: Path):
+    files = runtime_files({"kind": kind}, tmp_path)
+    package = write_runtime(files, tmp_path)
+    shape = (6,) if "tabular" in kind else (1, 4, 4)
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        f"import {package.name}.models as m\n"
+        f"m.construct(m.architecture({kind!r}), {{}}, {shape}, 2)\n"
+        f"from {package.name}.models import predict\n"
+        "print(*(name for name in sys.modules if '.models.' in name and 'evergreen_rt' in name))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-I", "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    imported = {f"models/{name.rpartition('.')[2]}.py" for name in answer.stdout.split()}
+    assert imported == {path for path in files if path.startswith("models/")} - {"models/__init__.py"}
 
 
 def test_the_package_works_where_this_project_is_absent(tmp_path: Path):

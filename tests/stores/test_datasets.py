@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tasks.core.blocks import Custom
 from tasks.core.contracts import Ingested, from_json, to_json
 from tasks.core.errors import GateStopped, ServiceError
 from tasks.core.home import Home
-from tasks.core.recipe import Custom
 from tasks.stores import datasets
 from tests.stores.dataset_life import FIRST, Life, tree
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.core.blocks import Custom
 from tasks.core.errors import RequestError
-from tasks.core.recipe import Custom
 from tasks.train.conformance import check_model
 
 NETWORKS = """\

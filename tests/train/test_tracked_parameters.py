@@ -32,6 +32,12 @@ def test_a_shipped_recipe_tells_the_run_all_that_its_training_declares(recipe: s
     assert {name: logged(loaded).get(name) for name in declared(loaded)} == declared(loaded)
 
 
+def test_so_does_one_whose_images_are_varied():
+    loaded = load_recipe(str(ROOT / "data" / "digits"), ["transforms.augment.shift=1"])
+    assert declared(loaded)["transforms.augment.shift"] == "1"
+    assert {name: logged(loaded).get(name) for name in declared(loaded)} == declared(loaded)
+
+
 def test_so_does_one_with_a_network_of_its_own_and_arguments(tmp_path: Path):
     (tmp_path / "recipe.py").write_text("from torch import nn\n\n\nclass Own(nn.Module):\n    pass\n")
     (tmp_path / "recipe.yaml").write_text(

@@ -116,7 +116,7 @@ def test_no_value_of_a_row_reaches_the_tracking_store(home, prepared, preflighte
     run = runs.open_tracking(home).get_run(trained.run_id)
     assert set(run.data.metrics) == {"train_loss", "validation_loss", "epoch_accuracy", "learning_rate", "seconds"}
     sections = {name.partition(".")[0] for name in run.data.params}
-    assert sections == {"problem", "model", "training", "data", "retraining"}
+    assert sections == {"problem", "model", "training", "transforms", "data", "retraining"}
     assert not [name for name in run.data.params if name.startswith(("data.reader", "data.features"))]
 
 

@@ -147,9 +147,12 @@ def test_a_target_that_is_no_quantity_is_refused(column, says):
     assert says in caught.value.message
 
 
+MODELS = [path.stem for path in (PROJECT / "tasks" / "models").glob("*.py")]
+
+
 def test_the_shipped_half_runs_under_another_name_without_this_project(tmp_path):
     shipped = tmp_path / "elsewhere"
-    for package, files in {"transforms": ["apply", "outputs"], "models": ["__init__", "mlp", "cnn", "predict"]}.items():
+    for package, files in {"transforms": ["apply", "outputs"], "models": MODELS}.items():
         folder = shipped / package
         folder.mkdir(parents=True)
         (folder / "__init__.py").touch()
@@ -158,13 +161,14 @@ def test_the_shipped_half_runs_under_another_name_without_this_project(tmp_path)
     (shipped / "__init__.py").touch()
     code = (
         "import sys\n"
-        "from elsewhere.models import architecture, construct\n"
+        "from elsewhere.models import KINDS, architecture, construct\n"
         "from elsewhere.models.predict import forward\n"
         "from elsewhere.transforms import apply, outputs\n"
         "import numpy\n"
-        "for kind in ('mlp', 'cnn'):\n"
-        "    network = construct(architecture(kind), {}, (1, 4, 4), 3)\n"
-        "    assert forward(network, numpy.zeros((5, 1, 4, 4), numpy.float32)).shape == (5, 3)\n"
+        "for kind in KINDS:\n"
+        "    shape = (16,) if kind.startswith('tabular_') else (1, 4, 4)\n"
+        "    network = construct(architecture(kind), {}, shape, 3)\n"
+        "    assert forward(network, numpy.zeros((5, *shape), numpy.float32)).shape == (5, 3)\n"
         "assert not [name for name in sys.modules if name == 'tasks' or name.startswith('tasks.')]\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)

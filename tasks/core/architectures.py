@@ -1,0 +1,82 @@
+"""The recipe's `model` section: one block per kind of network, with the arguments it is built with."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tasks.core.blocks import Block, Custom
+
+Activation = Literal["relu", "tanh", "sigmoid", "gelu", "silu"]
+
+
+class Mlp(Block):
+    """Multi-layer perceptron for flat inputs."""
+
+    kind: Literal["mlp"] = "mlp"
+    hidden: tuple[Annotated[int, Field(gt=0)], ...] = (64, 64)
+    """Neurons of each hidden layer."""
+    activation: Activation = "relu"
+    """What follows each hidden layer."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Share of neurons that are left out at random while training."""
+    batch_norm: bool = False
+    """Normalise each hidden layer over the batch."""
+
+
+class Perceptron(Block):
+    """One linear layer: linear or logistic regression, trained like any other network."""
+
+    kind: Literal["perceptron"]
+
+
+class TabularResnet(Block):
+    """Residual blocks for flat inputs (Gorishniy et al., 2021)."""
+
+    kind: Literal["tabular_resnet"]
+    width: int = Field(default=128, gt=0)
+    """Numbers that each block takes and gives."""
+    blocks: int = Field(default=2, gt=0)
+    """Residual blocks: normalise, widen, ReLU, narrow, add."""
+    expansion: float = Field(default=2.0, gt=0)
+    """Width inside a block, as a multiple of `width`."""
+    hidden_dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Share of units left out at random inside a block, while training."""
+    residual_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of what a block adds that is left out at random, while training."""
+    embedding: Literal["none", "periodic", "plr"] = "none"
+    """How each input is spread out first: sines and cosines of it, or those through a linear layer and ReLU."""
+    frequencies: int = Field(default=16, gt=0)
+    """`periodic`, `plr`: learned frequencies of each input; a sine and a cosine of each."""
+    frequency_scale: float = Field(default=0.1, gt=0)
+    """`periodic`, `plr`: standard deviation of the first frequencies; larger ones fit sharper steps."""
+    embedding_size: int = Field(default=8, gt=0)
+    """`plr`: numbers that stand for each input."""
+
+
+class Cnn(Block):
+    """Small convolutional network for images."""
+
+    kind: Literal["cnn"]
+    channels: tuple[Annotated[int, Field(gt=0)], ...] = (32, 64)
+    """Feature maps of each stage; a stage halves the image."""
+    hidden: int = Field(default=128, gt=0)
+    """Width of the linear layer before the output."""
+    dropout: float = Field(default=0.25, ge=0, lt=1)
+    """Share of units left out at random before each of the two linear layers, while training."""
+
+
+class Resnet(Block):
+    """Residual convolutional network for images (He et al., 2016)."""
+
+    kind: Literal["resnet"]
+    channels: tuple[Annotated[int, Field(gt=0)], ...] = Field(default=(16, 32, 64), min_length=1)
+    """Feature maps of each stage; every stage after the first halves the image."""
+    blocks: int = Field(default=1, gt=0)
+    """Residual blocks of each stage; 3 with the default channels is the ResNet-20 of the paper."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the pooled feature maps left out at random before the output, while training."""
+
+
+Model = Annotated[Mlp | Cnn | Perceptron | TabularResnet | Resnet | Custom, Field(discriminator="kind")]

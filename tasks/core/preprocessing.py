@@ -1,0 +1,63 @@
+"""The recipe's `transforms` section: how columns become what a network sees, and what is varied in training."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from tasks.core.blocks import Block
+
+
+class Augment(Block):
+    """Images are changed at random while training, each anew in every epoch; never when a model is judged or used."""
+
+    flip: float = Field(default=0.0, ge=0, le=1)
+    """Share of the images that are mirrored left to right."""
+    shift: int = Field(default=0, ge=0)
+    """Pixels by which an image is moved at most, up or down and to a side; its edge is repeated."""
+    rotate: float = Field(default=0.0, ge=0, le=180)
+    """Degrees by which it is turned at most, to either side."""
+    scale: float = Field(default=0.0, ge=0, lt=1)
+    """Share by which it is made larger or smaller at most."""
+    noise: float = Field(default=0.0, ge=0)
+    """Standard deviation of the noise added to each pixel, after scaling."""
+
+
+class Transforms(Block):
+    """What is fitted on the training rows and travels inside the model, and how images are varied in training."""
+
+    impute: Literal["mean", "median", "constant", "none"] = "median"
+    """Numeric gaps; `none` makes a row with a gap an error at prediction time."""
+    fill_value: float | None = None
+    """`impute: constant`: the number that stands for a gap, in the column's own unit."""
+    missing_flag: Literal["auto", "always", "never"] = "auto"
+    """A column beside a number that is 1 where it is missing: if it has gaps in training rows; always, which keeps
+    the network's shape when gaps come and go; or never."""
+    outliers: Literal["keep", "clip"] = "keep"
+    """`clip`: numbers beyond the quartiles by more than 1.5 times their distance are cut off there, before scaling."""
+    scale: Literal["standard", "minmax", "minmax_symmetric", "robust", "none"] = "standard"
+    """Mean 0 and standard deviation 1; 0 to 1; −1 to 1; median 0 and distance of the quartiles 1; or as they are."""
+    rare_below: int = Field(default=2, ge=1)
+    """A category seen in fewer training rows than this shares one 'other' column."""
+    max_categories: int = Field(default=50, ge=1)
+    """The most frequent categories get a column of their own; the rest share 'other'."""
+
+    augment: Augment | None = None
+    """Changes to images while training; none: they are trained on as they are."""
+
+    @model_validator(mode="after")
+    def _gaps_are_dealt_with_once(self) -> Transforms:
+        if self.impute == "constant" and self.fill_value is None:
+            raise ValueError("transforms.impute is constant, so transforms.fill_value must say which number")
+        if self.impute != "constant" and self.fill_value is not None:
+            raise ValueError(
+                f"transforms.fill_value is there and transforms.impute is {self.impute}; set impute to constant, "
+                "or remove fill_value"
+            )
+        if self.impute == "none" and self.missing_flag == "always":
+            raise ValueError(
+                "transforms.missing_flag is always, and transforms.impute none refuses every gap it could mark; "
+                "choose another impute, or missing_flag: never"
+            )
+        return self
