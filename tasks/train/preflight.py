@@ -115,7 +115,7 @@ def initial_loss(probe: Probe) -> Gate:
 def overfits_one_batch(probe: Probe) -> Gate:
     """A network that can learn anything learns a few well separated rows by heart; a linear one need not."""
     if probe.linear:
-        reason = "one linear layer cannot learn any rows by heart, so that it does not says nothing"
+        reason = "one linear layer learns no more rows by heart than it has inputs, so trying would say nothing"
         return Gate("overfits_one_batch", "skipped", evidence={"reason": reason})
     picked = distinct_rows(probe.inputs, probe.targets if probe.problem == "classification" else None)
     if len(picked) < 2:

@@ -196,3 +196,8 @@ def test_a_residual_block_adds_to_its_shortcut():
     with torch.no_grad():
         block.path[-1].weight.zero_()
         assert torch.equal(block(inputs), torch.relu(inputs))
+
+
+def test_weights_of_an_mlp_from_before_there_was_a_choice_of_activation_still_fit():
+    names = [f"layers.{layer}.{part}" for layer in (1, 4, 7) for part in ("weight", "bias")]
+    assert list(made(Mlp(activation="tanh"), FLAT).state_dict()) == names
