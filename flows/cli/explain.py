@@ -39,7 +39,10 @@ def command(invocation: Invocation, model: str | None, prediction: str | None, v
     for link in found["links"]:
         lines.append(f"  {marks[link['ok']]}{link['kind']:<12}{(link['hash'] or '-')[:12]:<14}{link['detail']}")
     if verify:
-        lines += ["", f"broken: {', '.join(broken)}" if broken else "verified: every hash was recomputed and holds"]
+        unchecked = [link["kind"] for link in found["links"] if link["ok"] is None]
+        but = f" but that of {' and '.join(unchecked)}" if unchecked else ""
+        holds = f"verified: every hash{but} was recomputed and holds"
+        lines += ["", f"broken: {', '.join(broken)}" if broken else holds]
     else:
         lines += ["", "--verify recomputes every hash"]
     return Answer({"status": "completed", **found}, "\n".join(lines), 3 if found["verified"] is False else 0)

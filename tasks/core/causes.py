@@ -44,7 +44,9 @@ def why(last: dict[str, Any] | None, components: dict[str, Any], running: list[s
     )
     for cause, component in by_component:
         before, after = _flat(last[component]), _flat(components[component])
-        changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+        changed = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
+        # What a person did comes before what follows from it: the dataset that is extended is the last run's own.
+        changed.sort(key=lambda key: (key == "parent", key))
         if changed:
             more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
             return cause, _change(component, changed[0], before, after) + more

@@ -29,8 +29,6 @@ class Context:
     key: str
     recipe_hash: str
     """SHA-256 of the resolved recipe."""
-    chosen_hash: str = ""
-    """SHA-256 of what people chose in it; empty: not known."""
     outside: Mapping[str, Any] = field(default_factory=dict)
     """What the plan knew of the world outside the recipe when it made this stage's key: for `ingest` the
     fingerprint of the `source` and the dataset version it extends (`parent`), for `validate` the hash of the
@@ -39,6 +37,8 @@ class Context:
     """Gates switched off by a drill; each is reported as skipped, and such a run never promotes."""
     progress: Callable[[float, str], None] = field(default=lambda share, text: None, compare=False)
     """Told how far a long stage has come: share in [0, 1] and one line of text."""
+    chosen_hash: str = ""
+    """SHA-256 of what people chose in the recipe; empty: not known."""
 
     @property
     def parent(self) -> str | None:

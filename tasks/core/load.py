@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,13 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         values = _as_written(file.read_text(encoding="utf-8"))
         values = OmegaConf.to_container(OmegaConf.create(values), resolve=True) if isinstance(values, dict) else values
     except (yaml.YAMLError, UnicodeDecodeError, OSError, OmegaConfBaseException) as error:
+        unset = re.search(r"Environment variable '(\w+)' not found", str(error))
+        if unset:
+            raise RequestError(
+                f"{file} reads the environment variable {unset[1]}, which is not set.",
+                remedy="Set it, or give a default: ${oc.env:NAME,default}.",
+                code="recipe",
+            ) from None
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         where = f" line {line + 1}" if line is not None else ""
         what = getattr(error, "problem", None) or str(error).splitlines()[0]

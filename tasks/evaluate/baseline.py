@@ -1,4 +1,4 @@
-"""The trivial predictor every model has to beat: it knows the training targets and nothing else."""
+"""The trivial predictor every model has to beat: it knows the targets and nothing else."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ def baseline_metrics(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Metrics of the trivial predictor on `targets`, and why the others have no value.
 
-    Classification: the most frequent training class for every row (the first one, if several are), with
-    the classes' training shares as probabilities; that gives log_loss and brier their best constant and roc_auc 0.5.
+    Classification: one class for every row, with the classes' training shares as probabilities; that gives log_loss
+    and brier their best constant and roc_auc 0.5. The class is the most frequent one of the rows it is scored on (of
+    the training rows, if several are): the best that any constant can do there, so that no other one beats it.
     Regression: the training mean, for mae the training median: each metric's best constant. So also for mape, whose
     best constant lies a little lower.
 
@@ -33,7 +34,9 @@ def baseline_metrics(
         return {**values, **{name: others[name] for name in ("mae", "mape") if name in others}}, undefined
     counts = np.bincount(codes(training, classes), minlength=len(classes))
     shares = np.tile(counts / counts.sum(), (len(targets), 1))
-    majority = classes[int(counts.argmax())]
+    known = codes(targets, classes)
+    scored = np.bincount(known[known >= 0], minlength=len(classes))
+    majority = classes[int(np.lexsort((-counts, -scored))[0])]
     values, undefined = compute(problem, targets, [majority] * len(targets), shares, classes)
     if "precision_macro" in undefined and "accuracy" in values:
         # One class is all it ever predicts. Counting the others as 0, as scikit-learn does, keeps it comparable.

@@ -55,6 +55,12 @@ def predict_file(home: Home, model: str, source: Path, output: Path) -> dict[str
     """
     files.check_source(source)
     files.check_output(output)
+    if output.exists() and output.samefile(source):
+        raise RequestError(
+            f"{output} is both INPUT and OUTPUT, and its rows would be lost.",
+            remedy="Write to another file.",
+            code="output",
+        )
     serving = open_model(home, model)
     batch, rows = uuid.uuid4().hex[:16], 0
     journal = Journal(home.journal)

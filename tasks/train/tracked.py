@@ -48,11 +48,12 @@ def train_tracked(job: Job, context: Context, start: str) -> Trained:
 
 def parameters(recipe: Recipe) -> dict[str, Any]:
     """What the run in the tracking store says it was made with: settings, never a value of a row."""
+    augment = recipe.transforms.augment
     return {
         "problem": recipe.problem,
         "model": recipe.model.model_dump(mode="json"),
         "training": recipe.training.model_dump(mode="json"),
-        "transforms": {"augment": recipe.transforms.model_dump(mode="json")["augment"]},
+        "transforms": {"augment": augment.model_dump(mode="json") if augment else None},
         # What decides whether it starts from the champion's weights; `explain --verify` compares all that is declared.
         "data": {
             "target": recipe.data.target,

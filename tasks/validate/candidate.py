@@ -40,6 +40,9 @@ class Candidate:
     @property
     def labelled(self) -> pd.Series:
         """Whether each row [N] has a target."""
+        if self.data.target not in self.frame:
+            # A dataset without rows has no columns either.
+            return pd.Series(False, index=self.frame.index)
         return self.frame[self.data.target].notna()
 
     def rows(self, chosen: pd.Series) -> Candidate:

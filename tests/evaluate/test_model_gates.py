@@ -7,6 +7,7 @@ import pytest
 
 from tasks.evaluate.baseline import baseline_metrics
 from tasks.evaluate.gates import beats_baseline, finite, thresholds
+from tasks.metrics import compute
 
 
 def test_finite_counts_and_names_every_bad_number():
@@ -92,6 +93,16 @@ def test_the_trivial_classifier_answers_the_majority_with_the_training_shares():
     assert values["log_loss"] == pytest.approx(-(np.log(2 / 3) + np.log(1 / 3)) / 2)
     assert values["precision_macro"] == 0.25  # 0.5 for the majority, 0 for the class it never names
     assert values["f1_macro"] == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_no_constant_beats_the_trivial_classifier_where_test_rows_are_of_other_shares():
+    """The training rows' majority is rare among the rows that count: who always says the other class learned nothing."""
+    training, scored = ["a"] * 6 + ["b"] * 4, ["a"] * 10 + ["b"] * 13
+    floor, _ = baseline_metrics("classification", training, scored, ("a", "b"))
+    for constant in ("a", "b"):
+        made, undefined = compute("classification", scored, [constant] * 23, np.full((23, 2), 0.5), ("a", "b"))
+        assert made["accuracy"] <= floor["accuracy"] and made["f1_macro"] <= floor["f1_macro"]
+        assert beats_baseline("accuracy", made, floor, undefined, 23).state != "passed"
 
 
 def test_the_trivial_regression_answers_the_constant_each_metric_likes_best():
