@@ -96,7 +96,7 @@ def test_the_trivial_classifier_answers_the_majority_with_the_training_shares():
 
 
 def test_no_constant_beats_the_trivial_classifier_where_test_rows_are_of_other_shares():
-    """The training rows' majority is rare among the rows that count: who always says the other class learned nothing."""
+    """Where the training majority is rare among the rows that count, always saying the other class is no skill."""
     training, scored = ["a"] * 6 + ["b"] * 4, ["a"] * 10 + ["b"] * 13
     floor, _ = baseline_metrics("classification", training, scored, ("a", "b"))
     for constant in ("a", "b"):
