@@ -15,7 +15,7 @@ data:
   target: outcome
   id: row
 model: {kind: mlp, hidden: [8]}
-training: {epochs: 3, batch_size: 64}
+training: {epochs: 3, batch_size: 64, optimizer: {kind: adamw, lr: 0.05}}
 """
 
 

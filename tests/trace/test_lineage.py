@@ -185,7 +185,7 @@ def test_one_changed_byte_in_a_stage_result_names_its_link(
 @pytest.mark.parametrize(
     ("kind", "statement"),
     [
-        ("version", "UPDATE model_version_tags SET value = 'e' || substr(value, 2) WHERE key = 'evergreen.content'"),
+        ("version", "UPDATE model_version_tags SET value = 'x' || substr(value, 2) WHERE key = 'evergreen.content'"),
         ("version", "UPDATE model_version_tags SET value = 'x' || substr(value, 2) WHERE key = 'evergreen.key'"),
         ("weights", "UPDATE model_version_tags SET value = 'x' || substr(value, 2) WHERE key = 'evergreen.weights'"),
         ("dataset", "UPDATE model_version_tags SET value = 'x' || substr(value, 2) WHERE key = 'evergreen.dataset'"),
