@@ -166,7 +166,8 @@ def database(life, monkeypatch: pytest.MonkeyPatch):
     """A recipe on 300 rows in a SQLite file whose name is the secret."""
     monkeypatch.setenv("CLAIMS_DATABASE", f"sqlite:///{SECRET}.db")
     reader = {"kind": "sql", "url": "${oc.env:CLAIMS_DATABASE}", "table": "claims"}
-    made = life({"reader": reader, "target": "outcome", "id": "id"}, training={"epochs": 2})
+    training = {"epochs": 5, "optimizer": {"kind": "adamw", "lr": 0.05}}
+    made = life({"reader": reader, "target": "outcome", "id": "id"}, training=training)
     rows(made.folder, 0, 300)
     return made
 
