@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,13 @@ with PrefectApi(open_home(sys.argv[1])) as api:
 """
 
 
-def test_a_server_dies_with_a_killed_parent(tmp_path: Path) -> None:
+def processor_seconds(pid: str) -> float:
+    """What a process has used of a processor so far (Linux: fields 14 and 15 of its stat)."""
+    used = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_server_rests_when_idle_and_dies_with_a_killed_parent(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path / "home")],
@@ -37,6 +44,11 @@ def test_a_server_dies_with_a_killed_parent(tmp_path: Path) -> None:
     assert parent.stdout is not None
     url, pid = parent.stdout.readline().split()
     assert answers(url)
+    time.sleep(3)  # its services look around once
+    before = processor_seconds(pid)
+    time.sleep(3)
+    # A service that polls without a pause uses a whole processor.
+    assert processor_seconds(pid) - before < 1.5
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     # Another server on the same database then starts, which also shows that the first let go of it.
