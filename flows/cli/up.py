@@ -59,6 +59,8 @@ def text_of(home: Home, addresses: Addresses, recipes: list[str]) -> str:
     for loaded in found:
         due = [f"{flow} {times[0]:%a %d %b %H:%M %Z}" for flow, times in next_times(loaded.recipe).items()]
         lines.append(f"{loaded.recipe.name:<24} {', '.join(due) or 'no schedule: events and people only'}")
-    if not found:
+    if found:
+        lines += ["", f"In another terminal: evergreen status, or evergreen retrain {found[0].recipe.name}"]
+    else:
         lines.append("no recipe yet: run one, or give one under ./data a schedule")
     return "\n".join([*lines, "", "Ctrl-C ends it."])
