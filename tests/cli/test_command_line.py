@@ -42,7 +42,7 @@ def test_every_file_is_a_command_and_every_command_a_file():
 
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_the_help_line_is_the_first_line_of_the_module(name: str):
-    module = importlib.import_module(f"flows.cli.{name}")
+    module = importlib.import_module(f"flows.cli.{name.replace('-', '_')}")
     assert module.__doc__.splitlines()[0] == COMMANDS[name] + "."
     assert isinstance(module.command, click.Command)
 
