@@ -5,7 +5,6 @@ from __future__ import annotations
 from flows.cross_validation import Fold, Tell, cross_validate
 from flows.dataset import dataset_version
 from flows.outcome import Outcome
-from flows.training import Order, execute
 from flows.trial import without_test_rows
 from tasks.core.hashing import json_sha256
 from tasks.core.home import Home
@@ -18,15 +17,6 @@ from tasks.stores.lease import hold
 from tasks.train.stage import train
 
 
-def begin(loaded: LoadedRecipe, home: Home, tell: Tell) -> Outcome:
-    """Bring the data in and have them judged, as a run does, up to their version.
-
-    Raises:
-        RequestError: something a person has to change.
-    """
-    return execute(Order(loaded, home, until="version"), tell)
-
-
 def carry_out(
     loaded: LoadedRecipe, home: Home, begun: Outcome, folds: int, *, all_rows: bool, tell: Tell
 ) -> list[Fold]:
@@ -35,7 +25,7 @@ def carry_out(
     Args:
         loaded: the recipe.
         home: keeps what each fold gave, under a key made of recipe, rows, code and libraries.
-        begun: what `begin` gave.
+        begun: what `bring_in` gave (`flows/dataset.py`).
         folds: how many.
         all_rows: whether test rows take part.
         tell: is told of every fold.

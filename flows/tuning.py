@@ -7,16 +7,15 @@ recipe, the space, the data and the code, so the same command goes on where a ki
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from flows.dataset import dataset_version
+from flows.dataset import bring_in, dataset_version
 from flows.outcome import Outcome
-from flows.training import Order, execute
+from flows.training import Tell
 from flows.trial import Task, candidate, maximised, train_trial, work_of
 from flows.workers import workers
 from tasks.core.errors import RequestError
@@ -36,8 +35,6 @@ from tasks.tune.search import Search, importances
 from tasks.tune.space import Space, as_it_stands, fields_of, single_changes, space_of
 from tasks.tune.study import Study
 from tasks.tune.trials import UNCHANGED, Trial
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def begin(loaded: LoadedRecipe, home: Home, tell: Tell) -> Outcome:
         RequestError: something a person has to change, in the recipe, its space or its data.
     """
     check_space(loaded, space_of(loaded.recipe))
-    return execute(Order(loaded, home, until="version"), tell)
+    return bring_in(loaded, home, tell)
 
 
 def check_space(loaded: LoadedRecipe, space: Space) -> None:

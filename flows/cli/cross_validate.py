@@ -27,17 +27,18 @@ def command(invocation: Invocation, recipe: str, overrides: tuple[str, ...], fol
     duplicates stay in one fold; with a time split each fold is judged on rows that are newer than all it learned
     from. The same command goes on where a killed one stopped.
     """
-    from flows import cross_validating
+    from flows.cross_validating import carry_out
+    from flows.dataset import bring_in
     from tasks.core.load import load_recipe
 
     loaded = load_recipe(recipe, overrides)
     home = invocation.open_home()
     ticker = Ticker()
     try:
-        begun = cross_validating.begin(loaded, home, ticker)
+        begun = bring_in(loaded, home, ticker)
         if begun.exit_code:
             return _stopped(loaded, begun, home.tracking_uri)
-        found = cross_validating.carry_out(loaded, home, begun, folds, all_rows=all_rows, tell=ticker)
+        found = carry_out(loaded, home, begun, folds, all_rows=all_rows, tell=ticker)
     finally:
         ticker.wipe()
     return _answer(loaded, found, all_rows=all_rows)

@@ -1,4 +1,4 @@
-"""A small recipe to be tuned, and a search in it without a server."""
+"""A small recipe to be tuned, and a search in it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from flows import training, tuning
-from flows.engine import Execution
-from flows.outcome import Outcome, outcome_of
+from flows import tuning
+from flows.dataset import bring_in
+from flows.outcome import Outcome
 from flows.tuning import Tuned
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe, load_recipe
@@ -49,11 +49,8 @@ def recipe_in(folder: Path, *overrides: str, text: str = RECIPE) -> LoadedRecipe
 
 
 def versioned(loaded: LoadedRecipe, home: Home) -> Outcome:
-    """What `tuning.begin` gives, without Prefect."""
-    order = training.Order(loaded, home, until="version")
-    execution = Execution(loaded, home, training.plan_of(order))
-    training._walk(order, execution, lambda stage, *inputs: execution.carry_out(stage, *inputs).value)
-    outcome = outcome_of(execution)
+    """The data, brought in where they are not there yet."""
+    outcome = bring_in(loaded, home, lambda text: None)
     assert outcome.exit_code == 0, outcome.reason
     return outcome
 
