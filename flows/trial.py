@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 
 from flows import fitting
+from flows.candidates import candidate
 from flows.fitting import Parts
 from tasks.core import splits
 from tasks.core.errors import RequestError
@@ -24,7 +24,6 @@ from tasks.prepare.arrays import labelled_rows
 from tasks.stores.datasets import load_rows
 from tasks.train.checkpoints import Progress
 from tasks.tune.search import Pruner
-from tasks.tune.space import fields_of
 from tasks.tune.trials import Trial
 
 Curve = tuple[float | None, ...]
@@ -59,15 +58,6 @@ def maximised(recipe: Recipe) -> bool:
     return recipe.tuning.metric != LOSS and recipe.tuning.metric not in SMALLER_IS_BETTER
 
 
-def candidate(loaded: LoadedRecipe, overrides: Sequence[str], parameters: dict[str, Any]) -> LoadedRecipe:
-    """The recipe with these parameters, validated like any other.
-
-    Raises:
-        RequestError: they do not make a recipe.
-    """
-    return load_recipe(str(loaded.file), overrides, fields_of(loaded.recipe, parameters))
-
-
 def train_trial(task: Task) -> Trial:
     """Train and judge a trial; what it became, or why it could not be trained.
 
@@ -76,7 +66,7 @@ def train_trial(task: Task) -> Trial:
     started, trial = time.monotonic(), task.trial
     try:
         loaded = load_recipe(str(task.file), task.overrides)
-        found = _judged(task, candidate(loaded, task.overrides, trial.parameters))
+        found = _judged(task, candidate(loaded, trial.parameters))
     except GivenUp as given_up:
         reason = f"worse than half the others after {len(given_up.curve)} steps"
         found = replace(trial, state="pruned", curve=given_up.curve, reason=reason)

@@ -13,10 +13,11 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
+from flows.candidates import candidate, check_space
 from flows.dataset import bring_in, dataset_version
 from flows.outcome import Outcome
 from flows.training import Tell
-from flows.trial import Task, candidate, maximised, train_trial, work_of
+from flows.trial import Task, maximised, train_trial, work_of
 from flows.workers import workers
 from tasks.core.errors import RequestError
 from tasks.core.hashing import json_sha256
@@ -32,7 +33,7 @@ from tasks.stores.lease import hold
 from tasks.train.stage import train
 from tasks.tune.page import search_page
 from tasks.tune.search import Search, importances
-from tasks.tune.space import Space, as_it_stands, fields_of, single_changes, space_of
+from tasks.tune.space import Space, as_it_stands, fields_of, space_of
 from tasks.tune.study import Study
 from tasks.tune.trials import UNCHANGED, Trial
 
@@ -82,23 +83,6 @@ def begin(loaded: LoadedRecipe, home: Home, tell: Tell) -> Outcome:
     return bring_in(loaded, home, tell)
 
 
-def check_space(loaded: LoadedRecipe, space: Space) -> None:
-    """Try each end of each range, and each choice, on the recipe as it stands.
-
-    Raises:
-        RequestError: one of them makes no recipe.
-    """
-    for name, value in single_changes(space):
-        try:
-            candidate(loaded, loaded.overrides, {name: value})
-        except RequestError as error:
-            raise RequestError(
-                f"tuning.space.{name}: with {value!r} the recipe is none: {error.message.rstrip('.')}.",
-                remedy="Change tuning.space.",
-                code="recipe",
-            ) from None
-
-
 def search(loaded: LoadedRecipe, home: Home, begun: Outcome, *, jobs: int, out: Path | None, tell: Tell) -> Tuned:
     """Carry a search to its end, or on, and write down what it found.
 
@@ -136,7 +120,7 @@ def best_recipe(loaded: LoadedRecipe, tuned: Tuned) -> LoadedRecipe:
     """The recipe with the best parameters; the same one where nothing was better than it."""
     if tuned.best.number == UNCHANGED:
         return loaded
-    return candidate(loaded, loaded.overrides, tuned.best.parameters)
+    return candidate(loaded, tuned.best.parameters)
 
 
 def _place(loaded: LoadedRecipe, home: Home, begun: Outcome) -> _Place:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from flows import trial, tuning
+from flows.candidates import candidate, check_space
 from flows.cli.tune import _answer
 from tasks.core import splits
 from tasks.core.errors import RequestError
@@ -57,7 +58,7 @@ def test_the_best_recipe_is_written_and_is_the_one_that_was_tried(tuned: tuning.
     shutil.copytree(folder, tmp_path / "again")
     (tmp_path / "again" / "recipe.yaml").write_text(text)
     again = load_recipe(str(tmp_path / "again"))
-    tried = trial.candidate(load_recipe(str(folder)), (), tuned.best.parameters)
+    tried = candidate(load_recipe(str(folder)), tuned.best.parameters)
     assert again.recipe == tried.recipe and again.hash == tried.hash
     assert tuning.best_recipe(load_recipe(str(folder)), tuned).recipe == tried.recipe
 
@@ -180,7 +181,7 @@ def test_a_candidate_that_is_no_recipe_is_found_before_anything_is_trained(tmp_p
     space = "  space:\n    training.batch_size: {kind: number, low: 16, high: 64}\n"
     loaded = recipe_in(tmp_path, text=RECIPE.split("  space:\n")[0] + space)
     with pytest.raises(RequestError, match=r"tuning\.space\.training\.batch_size: with 16\.0 the recipe is none"):
-        tuning.check_space(loaded, loaded.recipe.tuning.space)
+        check_space(loaded, loaded.recipe.tuning.space)
 
 
 def test_a_trial_that_cannot_be_trained_is_told_as_failed_and_the_search_goes_on(tmp_path: Path):

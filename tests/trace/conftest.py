@@ -24,7 +24,7 @@ gates: {promotion: {margin: 0.2}}
 def champion(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The home that holds `toy@champion` and everything behind it."""
     from flows.engine import Execution
-    from flows.training import Order, walk, plan_of
+    from flows.training import Order, plan_of, walk
     from tasks.core.home import open_home
     from tasks.core.load import load_recipe
 

@@ -82,7 +82,7 @@ class Claims:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the recipe, and a home with a champion, made by the real stages without a server around them."""
     from flows.engine import Execution
-    from flows.training import Order, walk, plan_of
+    from flows.training import Order, plan_of, walk
     from tasks.core.load import claim, load_recipe
 
     folder = tmp_path_factory.mktemp("monitoring") / "claims"
