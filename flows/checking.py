@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.candidates import check_space
 from flows.engine import Execution
 from flows.facts import gather
 from flows.training import LIFE_CYCLE
@@ -36,8 +37,10 @@ def check(loaded: LoadedRecipe, tell: Callable[[str], None] = lambda text: None)
     """Ingest and validate, and see that the network takes such features; try a custom model's first steps.
 
     Raises:
-        RequestError: the data cannot be read, the network does not fit them, or a custom part does not conform.
+        RequestError: the data cannot be read, the network does not fit them, a custom part does not conform, or what
+            `tuning.space` names makes no recipe.
     """
+    check_space(loaded, loaded.recipe.tuning.space)
     custom_model = loaded.recipe.model.kind == "custom"
     last = "preflight" if custom_model else "validate"
     names = [name for name in STAGES[: STAGES.index(last) + 1] if name != "explore"]

@@ -66,6 +66,9 @@ HEAVY = {
 Perform = Callable[..., Any]
 """Carries out one stage with the results it takes, and gives what it gave."""
 
+Tell = Callable[[str], None]
+"""Told how far an order has come, one line at a time."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -139,7 +142,7 @@ def execute(order: Order, tell: Callable[[str], None] = lambda text: None) -> Ou
         RequestError: something a person has to change, as named by the stage that found it.
     """
     claim(order.home, order.loaded)
-    with _lease(order, tell):
+    with lease(order, tell):
         outcome = execute_held(order, tell)
     if not order.disabled:  # a drill stops on purpose
         alert_outcome(order.loaded, order.home, outcome, tell)
@@ -158,7 +161,8 @@ def execute_held(order: Order, tell: Callable[[str], None] = lambda text: None) 
         return stopped_by_service(order.loaded.recipe.name, error)
 
 
-def _lease(order: Order, tell: Callable[[str], None]) -> AbstractContextManager[None]:
+def lease(order: Order, tell: Tell) -> AbstractContextManager[None]:
+    """The model's lease for as long as an order takes; whoever holds it is named to those who wait."""
     name = order.loaded.recipe.name
 
     def waiting(holder: Any) -> None:
@@ -171,7 +175,7 @@ def _execute(order: Order, tell: Callable[[str], None]) -> Outcome:
     recover(order.home, order.loaded.recipe.name)
     execution = Execution(order.loaded, order.home, plan_of(order))
     if not execution.plan.runs:
-        _walk(order, execution, lambda stage, *inputs: execution.carry_out(stage, *inputs).value)
+        walk(order, execution, lambda stage, *inputs: execution.carry_out(stage, *inputs).value)
         return outcome_of(execution)
     with PrefectApi(order.home) as api:
         if not api.starts:
@@ -192,7 +196,8 @@ def _execute(order: Order, tell: Callable[[str], None]) -> Outcome:
             ) from error
 
 
-def _walk(order: Order, execution: Execution, perform: Perform) -> None:
+def walk(order: Order, execution: Execution, perform: Perform) -> None:
+    """The life cycle as far as the order goes."""
     last = order.stages[-1].name
 
     def run(stage: Stage, *inputs: Any) -> Any:
@@ -231,10 +236,10 @@ def _in_prefect(order: Order, execution: Execution, tell: Callable[[str], None])
     def run(recipe: str, overrides: list[str]) -> Any:
         orphans.note(order.home, order.loaded.recipe.name)
         try:
-            _walk(order, execution, perform)
+            walk(order, execution, perform)
         except EvergreenError as error:
             failure.append(error)
-            _note_stop(order, error)
+            note_stop(order, error)
         outcome = outcome_of(execution, failure[0] if failure else None)
         artifacts.publish(order.home, execution, outcome)
         return artifacts.state_of(outcome)
@@ -252,7 +257,7 @@ def _in_prefect(order: Order, execution: Execution, tell: Callable[[str], None])
     return outcome_of(execution, failure[0])
 
 
-def _note_stop(order: Order, error: EvergreenError) -> None:
+def note_stop(order: Order, error: EvergreenError) -> None:
     """A run that a gate stopped leaves a line in the ledger; a wrong request does not."""
     if isinstance(error, GateStopped):
         blocking = [

@@ -204,7 +204,7 @@ def _takes(schema: Schema, field: Schema, name: str, path: str) -> str:
     if field.get("type") == "array":
         return f"list of {link}"
     if field.get("type") == "object":
-        return f"column → {link}"
+        return f"{'column' if name == 'features' else 'field'} → {link}"
     may_be_null = any(option.get("type") == "null" for option in field.get("anyOf", ()))
     return f"{link} or null" if may_be_null else link
 

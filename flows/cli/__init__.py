@@ -1,8 +1,8 @@
 """The command line: one file per command, each a thin shell around a flow or a task.
 
-A command is a module `flows/cli/<name>.py`. The first line of its docstring is its line in
-`evergreen --help` and stands, without the full stop, in `COMMANDS` below, so that the help needs no
-module. It holds `command`, a `click.Command` whose function gives an `Answer`:
+A command is a module `flows/cli/<name>.py`, dashes written as underscores. The first line of its
+docstring is its line in `evergreen --help` and stands, without the full stop, in `COMMANDS` below, so
+that the help needs no module. It holds `command`, a `click.Command` whose function gives an `Answer`:
 
     @click.command()
     @click.argument("recipe")
@@ -48,6 +48,8 @@ COMMANDS = {
     "check": "Validate a recipe and its data without training",
     "plan": "Say what a run would do, and why",
     "run": "Take data to a decision about the champion",
+    "cross-validate": "Train and judge a recipe on each of k folds",
+    "tune": "Look for better settings, then run with the best",
     "retrain": "Ask the recipe's policy for a new model, and make it",
     "predict": "Score a file with a registered model",
     "monitor": "Say whether new rows still look as the champion knew them",
@@ -78,7 +80,7 @@ class Commands(click.Group):
         """Import one command; None if there is no such command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"flows.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"flows.cli.{cmd_name.replace('-', '_')}").command
         command.name = cmd_name
         _add_common_options(command)
         return command

@@ -6,10 +6,10 @@ prefect/             Prefect's database and settings
 datasets/<recipe>/   a DVC repository without git, and head.json: the committed dataset version
 remote/              the DVC remote
 results/<recipe>/    what each stage gave, by key (tasks/core/results.py)
-work/<recipe>/       the files those results name
+work/<recipe>/       the files those results name; searches and folds as far as they have come
 ledger.db            decisions, hash-chained
 journal.db           every prediction that was handed out
-leases/              one lock file per model, and the flow run of a run at somebody's desk
+leases/              lock files, one per model and what is done with it, and the flow run of a run at somebody's desk
 alerts/              what each model's hooks were told last
 """
 

@@ -12,8 +12,8 @@ from tasks.core import refs
 from tasks.core.hashing import file_sha256, json_sha256
 from tasks.core.recipe import Recipe
 
-UPKEEP = {"monitoring", "schedule", "alerts"}
-"""Sections that shape no model: another timetable makes no other one."""
+UPKEEP = {"monitoring", "schedule", "alerts", "tuning"}
+"""Sections that shape no model: another timetable makes no other one, nor does what may be tried some day."""
 SHAPING = ("window", "start_from")
 """What of `retraining` shapes one."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from tasks.core import identity
 from tasks.core.errors import RequestError
 from tasks.core.hashing import PROJECT
 from tasks.core.home import Home, write_atomically
+from tasks.core.overrides import apply_overrides, set_fields
 from tasks.core.recipe import Recipe
-from tasks.core.secrets import shown
 
 SHIPPED = (PROJECT / "tasks" / "shipped", PROJECT / "data")
 """Where the recipes of a wheel, and of a checkout, lie."""
@@ -71,8 +71,8 @@ def find_recipe(text: str) -> Path:
     raise RequestError(f"There is no recipe '{text}'.", remedy=offer, code="recipe")
 
 
-def load_recipe(text: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
-    """Find, read, override and validate a recipe.
+def load_recipe(text: str, overrides: Sequence[str] = (), fields: Mapping[str, Any] | None = None) -> LoadedRecipe:
+    """Find, read, override and validate a recipe; `fields`, dotted name → plain value, are set after the overrides.
 
     Raises:
         RequestError: no such recipe, broken YAML, a key or value the schema refuses, a bad override.
@@ -80,7 +80,9 @@ def load_recipe(text: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
     file = find_recipe(text)
     values = _read_yaml(file)
     if overrides:
-        _apply(values, overrides)
+        apply_overrides(values, overrides)
+    set_fields(values, fields or {})
+    overrides = (*overrides, *(f"{name}={json.dumps(value)}" for name, value in (fields or {}).items()))
     try:
         recipe = Recipe.model_validate_json(json.dumps(values, allow_nan=False, default=str))
     except ValidationError as error:
@@ -122,7 +124,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        values = _as_written(file.read_text(encoding="utf-8"))
+        values = as_written(file.read_text(encoding="utf-8"))
         values = OmegaConf.to_container(OmegaConf.create(values), resolve=True) if isinstance(values, dict) else values
     except (yaml.YAMLError, UnicodeDecodeError, OSError, OmegaConfBaseException) as error:
         unset = re.search(r"Environment variable '(\w+)' not found", str(error))
@@ -145,8 +147,8 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
-def _as_written(text: str) -> Any:
-    """YAML as OmegaConf reads it, but for keys: `on:` is the field of that name, and not true."""
+def as_written(text: str) -> Any:
+    """YAML as OmegaConf reads it, nothing interpolated, but for keys: `on:` is the field of that name, and not true."""
     import yaml
     from omegaconf._utils import get_yaml_loader
 
@@ -160,46 +162,6 @@ def _as_written(text: str) -> Any:
             return super().construct_mapping(node, deep)
 
     return yaml.load(text, Loader)  # noqa: S506 - a subclass of the safe loader
-
-
-def _apply(values: dict[str, Any], overrides: Sequence[str]) -> None:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    for text in overrides:
-        try:
-            override = OverridesParser.create().parse_override(text)
-        except HydraException:
-            raise RequestError(
-                f"The override '{shown(text)}' cannot be read.",
-                remedy="Write key=value, for example training.epochs=5; quote a value that holds =, comma or brackets.",
-                code="override",
-            ) from None
-        if override.is_sweep_override():
-            raise RequestError(
-                f"The override '{shown(text)}' lists several values.", remedy="Give one value.", code="override"
-            )
-        _set(values, override.key_or_group.split("."), override.value(), text, delete=override.is_delete())
-
-
-def _set(values: dict[str, Any], keys: list[str], value: Any, text: str, *, delete: bool) -> None:
-    place: Any = values
-    for key in keys[:-1]:
-        place = place.setdefault(key, {})
-        if not isinstance(place, dict):
-            raise RequestError(
-                f"The override '{shown(text)}' goes through '{key}', which is a value and not a section.",
-                remedy="Name a field that exists; `evergreen check RECIPE --resolved` prints them all.",
-                code="override",
-            )
-    if delete:
-        place.pop(keys[-1], None)
-    elif keys[-1] == "kind" and place.get("kind") not in (None, value):
-        # Another kind has other fields: what was said for the old one does not carry over.
-        place.clear()
-        place["kind"] = value
-    else:
-        place[keys[-1]] = value
 
 
 def _refusal(file: Path, values: dict[str, Any], error: ValidationError, overrides: Sequence[str]) -> RequestError:

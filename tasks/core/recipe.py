@@ -16,6 +16,8 @@ from tasks.core.objective import misfit
 from tasks.core.preprocessing import Transforms
 from tasks.core.sources import Reader
 from tasks.core.training import Training
+from tasks.core.tuning import Tuning
+from tasks.core.tuning import misfit as tuning_misfit
 from tasks.core.upkeep import Alert, HybridPolicy, Monitoring, Retraining, Timetable
 
 Problem = Literal["classification", "regression"]
@@ -171,6 +173,7 @@ class Recipe(Block):
     transforms: Transforms = Transforms()
     model: Model = Mlp()
     training: Training = Training()
+    tuning: Tuning = Tuning()
     gates: Gates = Gates()
     monitoring: Monitoring = Monitoring()
     retraining: Retraining = HybridPolicy()
@@ -230,6 +233,15 @@ class Recipe(Block):
         training = self.training
         weights, smoothing = training.class_weights != "none", training.label_smoothing > 0
         why = misfit(training.loss, self.problem, weights=weights, smoothing=smoothing)
+        if why:
+            raise ValueError(why)
+        return self
+
+    @model_validator(mode="after")
+    def _tuning_fits_the_recipe(self) -> Recipe:
+        sections = {"transforms": self.transforms, "model": self.model, "training": self.training}
+        classes = self.problem == "classification"
+        why = tuning_misfit(self.tuning, sections, CLASSIFICATION_METRICS if classes else REGRESSION_METRICS)
         if why:
             raise ValueError(why)
         return self

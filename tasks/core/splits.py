@@ -88,6 +88,69 @@ def trained_on(frame: pd.DataFrame, data: Data, cutoff: str | None) -> pd.Series
     return assign(frame, data, cutoff) != "test"
 
 
+def folds(frame: pd.DataFrame, data: Data, k: int) -> pd.Series:
+    """Which of `k` folds holds a row out.
+
+    By a keyed hash of the row's identity, or of its group, other than the hash of `assign`: duplicates and groups
+    stay together, and a row keeps its fold whatever is appended. With a time split the rows are cut, in the order of
+    time, into k + 1 runs of nearly equal length, equal times together: the oldest run is only learned from.
+
+    Args:
+        frame: Rows with `row_id` and the user's columns.
+        data: The recipe's `data` section.
+        k: At least 2.
+
+    Returns:
+        Whole numbers with the index of `frame`, named `fold`: 0 to k - 1; -1 for rows that are only learned from, k for
+        rows of a time split without a readable time, which belong nowhere.
+
+    Raises:
+        RequestError: the group or time column is not there.
+    """
+    if isinstance(data.split, TimeSplit):
+        ranks = moments_of(frame, data).rank(method="max", pct=True).to_numpy()
+        runs = np.nan_to_num(np.ceil(ranks * (k + 1) - 1e-9) - 2, nan=k)
+        return pd.Series(runs.astype(np.int64), index=frame.index, name="fold")
+    share = _hash_shares(_members(frame, getattr(data.split, "group", None)), f"fold:{data.split.key}")
+    return pd.Series((share * k).astype(np.int64), index=frame.index, name="fold")
+
+
+def sides_of_fold(numbers: pd.Series, data: Data, fold: int) -> tuple[pd.Series, pd.Series]:
+    """Which rows a fold learns from, and which it holds out, as two series of booleans.
+
+    All others are learned from; with a time split, only what came before.
+
+    Args:
+        numbers: As `folds` gives them.
+        data: The same as there.
+        fold: From 0 on.
+    """
+    learned: pd.Series = numbers < fold if isinstance(data.split, TimeSplit) else numbers != fold
+    held_out: pd.Series = numbers == fold
+    return learned, held_out
+
+
+def validation_of(frame: pd.DataFrame, data: Data) -> pd.Series:
+    """Which of the rows that a model may learn from choose its epoch, as booleans with the index of `frame`.
+
+    A share of `data.split.validation`: by keyed hash, or with a time split the newest.
+
+    Args:
+        frame: Rows with `row_id` and the user's columns.
+        data: The recipe's `data` section.
+
+    Raises:
+        RequestError: the group or time column is not there.
+    """
+    split = data.split
+    if isinstance(split, TimeSplit):
+        moments = moments_of(frame, data)
+        boundary = _newest_of_oldest(moments, split.validation)
+        return pd.Series(False, index=frame.index) if boundary is None else moments > boundary
+    share = _hash_shares(_members(frame, getattr(split, "group", None)), f"validation:{split.key}")
+    return pd.Series(share < split.validation, index=frame.index)
+
+
 def _members(frame: pd.DataFrame, group: str | None) -> pd.Series:
     """What is hashed: the group where there is one, else the row id without its occurrence number."""
     own = frame["row_id"].str.split("-", n=1).str[0]
@@ -106,7 +169,7 @@ def _members(frame: pd.DataFrame, group: str | None) -> pd.Series:
     return hashed.where(frame[group].notna(), own)
 
 
-def _hash_shares(members: pd.Series, key: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _hash_shares(members: pd.Series, key: int | str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """A number in [0, 1) for each row, the same for equal members and equal keys."""
     codes, uniques = pd.factorize(members)
     salt = f"{key}:".encode()

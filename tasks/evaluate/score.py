@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,18 +66,19 @@ def load_network(
     return network, tensors
 
 
-def score(network: nn.Module, folder: Path, truth: pd.Series, device: str) -> Scored:
-    """Run the network over the prepared arrays of both splits.
+def score(network: nn.Module, folder: Path, truth: pd.Series, device: str, splits: Sequence[str] = SPLITS) -> Scored:
+    """Run the network over the prepared arrays of some splits.
 
     Args:
         network: in any mode; it is put into evaluation mode for the time.
         folder: `Prepared.folder`, absolute.
         truth: the target in its own type and unit, by row_id.
         device: "cpu" or "cuda".
+        splits: those that are scored; the files of no other one are opened.
     """
     spec = json.loads((folder / "transform.json").read_text())
     parts, places, bad = [], [], {}
-    for split in SPLITS:
+    for split in splits:
         rows = pd.read_parquet(folder / f"{split}_rows.parquet")
         raw = forward(network, np.load(folder / f"{split}_inputs.npy", mmap_mode="r"), device)
         said = predictions(raw, spec)

@@ -63,14 +63,26 @@ __all__ = [
     "versions",
 ]
 
+PARENT = "mlflow.parentRunId"
+"""The tag by which MLflow shows one run below another."""
 _METRICS_PER_CALL = 1000
 _PARAMETERS_PER_CALL = 100
 
 
-def start_run(home: Home, name: str, key: str, parameters: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+def start_run(
+    home: Home,
+    name: str,
+    key: str,
+    parameters: Mapping[str, Any],
+    tags: Mapping[str, str],
+    *,
+    title: str | None = None,
+    parent: str | None = None,
+) -> str:
     """The id of the run made under `key` in the experiment `name`; a crashed attempt's run is taken up again.
 
-    Nested parameters become dotted names.
+    Nested parameters become dotted names. `title` is what the run is called in MLflow, `parent` the id of the run
+    that it is shown below.
 
     Raises:
         ServiceError: the tracking store does not answer.
@@ -84,7 +96,9 @@ def start_run(home: Home, name: str, key: str, parameters: Mapping[str, Any], ta
             client.update_run(run_id, status="RUNNING")
         else:
             # The key is set in the same call, so a run is never without it.
-            created = client.create_run(experiment, tags={**tags, KEY: key}, run_name=f"{name}-{key[:8]}")
+            nested = {} if parent is None else {PARENT: parent}
+            called = title or f"{name}-{key[:8]}"
+            created = client.create_run(experiment, tags={**tags, **nested, KEY: key}, run_name=called)
             run_id = str(created.info.run_id)
         _log_parameters(client, run_id, parameters)
     return run_id

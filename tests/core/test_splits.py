@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tasks.core.errors import RequestError
 from tasks.core.recipe import Data
 from tasks.core.rows import Identity, row_ids
-from tasks.core.splits import assign, cutoff_of, trained_on
+from tasks.core.splits import assign, cutoff_of, folds, sides_of_fold, trained_on, validation_of
 
 
 def data(**split) -> Data:
@@ -176,3 +176,59 @@ def test_no_duplicate_of_white_wine_stands_on_two_sides(shared_data: Path) -> No
     white["side"] = assign(white, recipe)
     assert white.groupby(list(features))["side"].nunique().max() == 1
     assert set(white["side"]) == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize("key", range(3))
+def test_every_row_is_held_out_by_one_fold_of_about_its_share(key: int) -> None:
+    frame = rows(8_000)
+    recipe = data(kind="random", key=key)
+    numbers = folds(frame, recipe, 8)
+    assert set(numbers) == set(range(8))
+    # Four standard errors of a share of 8,000 rows are below 0.015.
+    assert numbers.value_counts(normalize=True).to_numpy() == pytest.approx(np.full(8, 1 / 8), abs=0.015)
+    for fold in range(8):
+        learned, held_out = sides_of_fold(numbers, recipe, fold)
+        assert (learned ^ held_out).all() and (numbers[held_out] == fold).all()
+    tested = assign(frame, recipe) == "test"
+    assert numbers[tested].nunique() == 8, "folds have nothing to do with the split"
+
+
+def test_a_row_keeps_its_fold_and_groups_and_duplicates_share_one() -> None:
+    frame, recipe = rows(600), data(kind="random", group="patient")
+    before = folds(frame, recipe, 5)
+    grown = pd.concat([rows(200, 1), frame], ignore_index=True).sample(frac=1, random_state=0)
+    after = dict(zip(grown["row_id"], folds(grown, recipe, 5), strict=True))
+    assert [after[row] for row in frame["row_id"]] == list(before)
+    assert frame.assign(fold=before).groupby("patient")["fold"].nunique().max() == 1
+    twins = frame.assign(row_id=frame["row_id"].str.replace("-0", "-1"))
+    assert list(folds(twins, data(kind="random"), 5)) == list(folds(frame, data(kind="random"), 5))
+
+
+def test_folds_of_a_time_split_are_judged_on_newer_rows_than_they_learned_from() -> None:
+    frame, recipe = rows(1_000), data(kind="time")
+    frame.loc[:9, "when"] = pd.NaT
+    numbers = folds(frame, recipe, 4)
+    assert set(numbers) == {-1, 0, 1, 2, 3, 4} and set(numbers[:10]) == {4}
+    assert numbers[10:].value_counts().between(180, 215).all()
+    for fold in range(4):
+        learned, held_out = sides_of_fold(numbers, recipe, fold)
+        assert frame["when"][learned].max() < frame["when"][held_out].min()
+        assert not learned[:10].any() and not held_out[:10].any()
+        assert learned.sum() == pytest.approx(198 * (fold + 1), abs=10)
+
+
+def test_folds_of_ten_dates_by_hand() -> None:
+    """k = 4 cuts ten dates into five runs of two; the first two are only learned from."""
+    frame = rows(10).assign(when=pd.date_range("2024-01-01", periods=10))
+    assert list(folds(frame, data(kind="time"), 4)) == [-1, -1, 0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_the_rows_that_choose_an_epoch_are_a_share_or_the_newest() -> None:
+    frame = rows(4_000)
+    chosen = validation_of(frame, data(kind="random", validation=0.2))
+    assert chosen.mean() == pytest.approx(0.2, abs=0.03)
+    grouped = validation_of(frame, data(kind="random", validation=0.2, group="patient"))
+    assert frame.assign(chosen=grouped).groupby("patient")["chosen"].nunique().max() == 1
+    newest = validation_of(frame, data(kind="time", validation=0.2))
+    assert newest.mean() == pytest.approx(0.2, abs=0.01)
+    assert frame["when"][newest].min() > frame["when"][~newest].max()

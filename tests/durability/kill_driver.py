@@ -133,7 +133,7 @@ class NoServer(nullcontext[Any]):
 
 def plainly(order: Any, execution: Any, tell: Callable[[str], None]) -> Any:
     """The life cycle without a flow run around it."""
-    training._walk(order, execution, lambda stage, *inputs: execution.carry_out(stage, *inputs).value)
+    training.walk(order, execution, lambda stage, *inputs: execution.carry_out(stage, *inputs).value)
     return outcome_of(execution)
 
 

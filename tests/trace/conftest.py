@@ -24,7 +24,7 @@ gates: {promotion: {margin: 0.2}}
 def champion(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The home that holds `toy@champion` and everything behind it."""
     from flows.engine import Execution
-    from flows.training import Order, _walk, plan_of
+    from flows.training import Order, plan_of, walk
     from tasks.core.home import open_home
     from tasks.core.load import load_recipe
 
@@ -40,5 +40,5 @@ def champion(tmp_path_factory: pytest.TempPathFactory) -> Any:
     home = open_home(str(folder / "home"))
     order = Order(load_recipe(str(folder / "recipe")), home)
     execution = Execution(order.loaded, home, plan_of(order))
-    _walk(order, execution, lambda stage, *inputs: execution.carry_out(stage, *inputs).value)
+    walk(order, execution, lambda stage, *inputs: execution.carry_out(stage, *inputs).value)
     return home

@@ -82,7 +82,7 @@ class Claims:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the recipe, and a home with a champion, made by the real stages without a server around them."""
     from flows.engine import Execution
-    from flows.training import Order, _walk, plan_of
+    from flows.training import Order, plan_of, walk
     from tasks.core.load import claim, load_recipe
 
     folder = tmp_path_factory.mktemp("monitoring") / "claims"
@@ -93,7 +93,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     order = Order(load_recipe(str(folder)), home)
     claim(home, order.loaded)
     execution = Execution(order.loaded, home, plan_of(order))
-    _walk(order, execution, lambda stage, *inputs: execution.carry_out(stage, *inputs).value)
+    walk(order, execution, lambda stage, *inputs: execution.carry_out(stage, *inputs).value)
     shutil.copytree(folder, folder.with_name("as-made"))
     return folder
 
