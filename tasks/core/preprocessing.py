@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from tasks.core.balance import Balance, NoBalance
 from tasks.core.blocks import Block
 
 
@@ -43,6 +44,9 @@ class Transforms(Block):
     max_categories: int = Field(default=50, ge=1)
     """The most frequent categories get a column of their own; the rest share 'other'."""
 
+    balance: Balance = NoBalance()
+    """Whether classes are evened out among the training rows, after scaling; a kind's name alone takes its defaults.
+    A model's probabilities are then those of a world in which the classes are as frequent as that."""
     augment: Augment | None = None
     """Changes to images while training; none: they are trained on as they are."""
 

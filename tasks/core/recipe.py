@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from tasks.core import balance
 from tasks.core.architectures import Mlp, Model
 from tasks.core.blocks import Block
 from tasks.core.objective import misfit
@@ -230,6 +231,8 @@ class Recipe(Block):
         training = self.training
         weights, smoothing = training.class_weights != "none", training.label_smoothing > 0
         why = misfit(training.loss, self.problem, weights=weights, smoothing=smoothing)
+        images = any(feature.kind == "image" for feature in self.data.features.values())
+        why = why or balance.misfit(self.transforms.balance, self.problem, weights=weights, images=images)
         if why:
             raise ValueError(why)
         return self

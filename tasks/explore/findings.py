@@ -64,7 +64,7 @@ def _target(table: Table, described: Mapping[str, Numbers]) -> Iterator[str]:
     elif share < RARE * 2 / len(table.classes):
         yield (
             f"The classes are unbalanced: {words}. Judge by f1_macro or roc_auc, not by accuracy, and consider "
-            "training.class_weights: balanced."
+            "training.class_weights: balanced or transforms.balance."
         )
     elif counts[largest] <= 1.5 * counts[rarest]:
         yield f"The classes are balanced: from {counts[rarest]:,} to {counts[largest]:,} rows each."

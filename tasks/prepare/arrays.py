@@ -15,6 +15,7 @@ from tasks.core.features import columns_of, resolve
 from tasks.core.hashing import canonical_json
 from tasks.core.home import write_atomically
 from tasks.core.recipe import Recipe
+from tasks.prepare.balance import UNDERSAMPLED, balance_notes, balance_training
 from tasks.prepare.window import newest
 from tasks.transforms import fit, targets
 from tasks.transforms.apply import apply
@@ -24,10 +25,11 @@ ROWS_PER_PIECE = 65_536
 
 
 def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Prepared:
-    """Write `<split>_inputs.npy`, `<split>_targets.npy`, `<split>_rows.parquet` and transform.json.
+    """Write `<split>_inputs.npy`, `<split>_targets.npy`, `<split>_rows.parquet`, left_out_rows.parquet, transform.json.
 
     Inputs are float32 [N, *input_shape]; targets int64 [N] positions in the classes, or float32 [N]
-    standardised. Rows are in the order of their ids, so nothing depends on the order of the source.
+    standardised. Rows are in the order of their ids, so nothing depends on the order of the source; behind them
+    stand the training rows that were made to even out the classes.
 
     Args:
         frame: `row_id`, `batch` and the user's columns. Rows without a target are left out.
@@ -36,7 +38,8 @@ def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Pre
         name: What the contract calls the folder.
 
     Raises:
-        RequestError: a split has no rows, or a column cannot be what the recipe says it is.
+        RequestError: a split has no rows, a column cannot be what the recipe says it is, or classes cannot be
+            evened out as it says.
     """
     _refuse_absent_target(frame, recipe)
     labelled = frame[frame[recipe.data.target].notna()].sort_values("row_id", kind="stable", ignore_index=True)
@@ -49,14 +52,19 @@ def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Pre
     write_atomically(folder / "transform.json", canonical_json(spec) + "\n")
     for split, part in parts.items():
         _write_split(part, spec, recipe, folder, split)
+    counts = {split: len(part) for split, part in parts.items()}
+    unbalanced, synthetic = balance_training(folder, spec, recipe.transforms.balance)
+    unbalanced.assign(reason=UNDERSAMPLED).to_parquet(folder / "left_out_rows.parquet", index=False)
     return Prepared(
         folder=name,
-        rows={split: len(part) for split, part in parts.items()},
+        rows={**counts, "train": counts["train"] - len(unbalanced)},
         input_shape=tuple(spec["input_shape"]),
         output_size=len(spec["classes"]) or 1,
         classes=tuple(str(label) for label in spec["classes"]),
         feature_columns=tuple(spec["columns"]),
         cutoff=splits.cutoff_of(labelled, recipe.data),
+        synthetic=synthetic,
+        notes=balance_notes(recipe.transforms.balance.kind, counts["train"], len(unbalanced), synthetic),
     )
 
 
@@ -73,22 +81,26 @@ def fit_spec(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> 
         raise RequestError(
             f"data.features: the data have no column '{absent[0]}'.", remedy="Correct data.features, or the source."
         )
-    state = fit(training, features, recipe.transforms)
     target = recipe.data.target
     classification = recipe.problem == "classification"
+    classes = targets.fit_classes(labelled[target]) if classification else []
+    state = fit(training, features, recipe.transforms)
     return {
         "problem": recipe.problem,
         "features": {feature: part.model_dump(mode="json") for feature, part in features.items()},
         "columns": state["columns"],
         "input_shape": state["input_shape"],
         "state": state,
-        "classes": targets.fit_classes(labelled[target]) if classification else [],
+        "classes": classes,
         "target": None if classification else targets.fit_quantity(targets.quantity(training[target])),
     }
 
 
 def _write_split(part: pd.DataFrame, spec: dict[str, Any], recipe: Recipe, folder: Path, split: str) -> None:
-    part[["row_id", "batch"]].to_parquet(folder / f"{split}_rows.parquet", index=False)
+    rows = part[["row_id", "batch"]]
+    # Only training rows can be made up; the others are what the model is judged by.
+    rows = rows.assign(synthetic=False) if split == "train" else rows
+    rows.to_parquet(folder / f"{split}_rows.parquet", index=False)
     np.save(folder / f"{split}_targets.npy", _targets(part[recipe.data.target], spec))
     inputs = np.lib.format.open_memmap(
         folder / f"{split}_inputs.npy", mode="w+", dtype=np.float32, shape=(len(part), *spec["input_shape"])
