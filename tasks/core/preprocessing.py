@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from tasks.core.balance import Balance, NoBalance
 from tasks.core.blocks import Block
+from tasks.core.selection import NoSelection, Select
 
 
 class Augment(Block):
@@ -44,6 +45,9 @@ class Transforms(Block):
     max_categories: int = Field(default=50, ge=1)
     """The most frequent categories get a column of their own; the rest share 'other'."""
 
+    select: Select = NoSelection()
+    """Whether columns are left out for what the training rows say about them; a kind's name alone takes its defaults.
+    The model's frame then needs the columns that were kept, and no other."""
     balance: Balance = NoBalance()
     """Whether classes are evened out among the training rows, after scaling; a kind's name alone takes its defaults.
     A model's probabilities are then those of a world in which the classes are as frequent as that."""

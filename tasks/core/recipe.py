@@ -191,6 +191,15 @@ class Recipe(Block):
         return self
 
     @model_validator(mode="after")
+    def _columns_can_be_judged_one_by_one(self) -> Recipe:
+        image = next((name for name, feature in self.data.features.items() if feature.kind == "image"), None)
+        if image is not None and self.transforms.select.kind != "none":
+            raise ValueError(
+                f"transforms.select chooses among numbers and categories, and '{image}' is an image; remove it"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _there_are_images_to_augment(self) -> Recipe:
         augment = self.transforms.augment
         if augment is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ from tasks.prepare.balance import UNDERSAMPLED, balance_notes, balance_training
 from tasks.prepare.window import newest
 from tasks.transforms import fit, targets
 from tasks.transforms.apply import apply
+from tasks.transforms.selection import select
 
 ROWS_PER_PIECE = 65_536
 """Rows transformed at once; bounds the memory beside the frame itself."""
+NAMED = 12
+"""Columns that a sentence names."""
 
 
 def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Prepared:
@@ -64,7 +68,10 @@ def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Pre
         feature_columns=tuple(spec["columns"]),
         cutoff=splits.cutoff_of(labelled, recipe.data),
         synthetic=synthetic,
-        notes=balance_notes(recipe.transforms.balance.kind, counts["train"], len(unbalanced), synthetic),
+        notes=(
+            *selection_notes(spec["left_out"]),
+            *balance_notes(recipe.transforms.balance.kind, counts["train"], len(unbalanced), synthetic),
+        ),
     )
 
 
@@ -84,6 +91,9 @@ def fit_spec(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> 
     target = recipe.data.target
     classification = recipe.problem == "classification"
     classes = targets.fit_classes(labelled[target]) if classification else []
+    known = targets.encode_classes(training[target], classes) if classes else targets.quantity(training[target])
+    selected = select(training, features, known, recipe.problem, recipe.transforms.select)
+    features = selected.features
     state = fit(training, features, recipe.transforms)
     return {
         "problem": recipe.problem,
@@ -91,9 +101,19 @@ def fit_spec(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> 
         "columns": state["columns"],
         "input_shape": state["input_shape"],
         "state": state,
+        "left_out": selected.left_out,
         "classes": classes,
-        "target": None if classification else targets.fit_quantity(targets.quantity(training[target])),
+        "target": None if classification else targets.fit_quantity(known),
     }
+
+
+def selection_notes(left_out: Mapping[str, str]) -> tuple[str, ...]:
+    """Which columns were left out and why, in a sentence; none where all were kept."""
+    if not left_out:
+        return ()
+    named = [f"{column} ({why})" for column, why in list(left_out.items())[:NAMED]]
+    more = [f"{len(left_out) - NAMED} more"] if len(left_out) > NAMED else []
+    return (f"By transforms.select the model does not look at {', '.join([*named, *more])}.",)
 
 
 def _write_split(part: pd.DataFrame, spec: dict[str, Any], recipe: Recipe, folder: Path, split: str) -> None:
