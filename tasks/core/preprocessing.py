@@ -36,8 +36,10 @@ class Transforms(Block):
     missing_flag: Literal["auto", "always", "never"] = "auto"
     """A column beside a number that is 1 where it is missing: if it has gaps in training rows; always, which keeps
     the network's shape when gaps come and go; or never."""
-    outliers: Literal["keep", "clip"] = "keep"
-    """`clip`: numbers beyond the quartiles by more than 1.5 times their distance are cut off there, before scaling."""
+    outliers: Literal["keep", "clip", "exclude"] = "keep"
+    """Of numbers beyond the quartiles by more than 1.5 times their distance: `clip` cuts them off there, before
+    scaling; `exclude` fits nothing to training rows that have one, and judges by validation and test rows as they
+    are."""
     scale: Literal["standard", "minmax", "minmax_symmetric", "robust", "none"] = "standard"
     """Mean 0 and standard deviation 1; 0 to 1; −1 to 1; median 0 and distance of the quartiles 1; or as they are."""
     rare_below: int = Field(default=2, ge=1)

@@ -193,6 +193,11 @@ class Recipe(Block):
     @model_validator(mode="after")
     def _columns_can_be_judged_one_by_one(self) -> Recipe:
         image = next((name for name, feature in self.data.features.items() if feature.kind == "image"), None)
+        if image is not None and self.transforms.outliers == "exclude":
+            raise ValueError(
+                f"transforms.outliers is exclude, which looks at numbers one by one, and '{image}' is an image with a "
+                "pixel far outside as a rule; use clip"
+            )
         if image is not None and self.transforms.select.kind != "none":
             raise ValueError(
                 f"transforms.select chooses among numbers and categories, and '{image}' is an image; remove it"

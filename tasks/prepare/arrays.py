@@ -15,8 +15,9 @@ from tasks.core.errors import RequestError
 from tasks.core.features import columns_of, resolve
 from tasks.core.hashing import canonical_json
 from tasks.core.home import write_atomically
-from tasks.core.recipe import Recipe
+from tasks.core.recipe import Feature, Recipe
 from tasks.prepare.balance import UNDERSAMPLED, balance_notes, balance_training
+from tasks.prepare.outliers import OUTLIER, Outside, outside
 from tasks.prepare.window import newest
 from tasks.transforms import fit, targets
 from tasks.transforms.apply import apply
@@ -52,13 +53,15 @@ def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Pre
     _refuse_empty(parts)
     # Only what is fitted on gets shorter: which rows choose the epoch or judge the model does not change.
     parts["train"] = newest(parts["train"], recipe.retraining.window, recipe.data)
+    far = _outside(labelled, parts["train"], recipe)
+    excluded, parts["train"] = parts["train"][far.rows], parts["train"][~far.rows]
     spec = fit_spec(labelled, parts["train"], recipe)
     write_atomically(folder / "transform.json", canonical_json(spec) + "\n")
     for split, part in parts.items():
         _write_split(part, spec, recipe, folder, split)
     counts = {split: len(part) for split, part in parts.items()}
     unbalanced, synthetic = balance_training(folder, spec, recipe.transforms.balance)
-    unbalanced.assign(reason=UNDERSAMPLED).to_parquet(folder / "left_out_rows.parquet", index=False)
+    _write_left_out({OUTLIER: excluded, UNDERSAMPLED: unbalanced}, folder)
     return Prepared(
         folder=name,
         rows={**counts, "train": counts["train"] - len(unbalanced)},
@@ -69,6 +72,7 @@ def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Pre
         cutoff=splits.cutoff_of(labelled, recipe.data),
         synthetic=synthetic,
         notes=(
+            *far.notes,
             *selection_notes(spec["left_out"]),
             *balance_notes(recipe.transforms.balance.kind, counts["train"], len(unbalanced), synthetic),
         ),
@@ -81,13 +85,7 @@ def fit_spec(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> 
     Of `labelled`, all rows with a target, only the column types and the set of classes are used;
     whatever is estimated comes from `training`.
     """
-    dtypes = {column: str(labelled[column].dtype) for column in labelled.columns if column not in ("row_id", "batch")}
-    features = resolve(dtypes, recipe.data)
-    absent = [column for column in columns_of(features) if column not in dtypes]
-    if absent:
-        raise RequestError(
-            f"data.features: the data have no column '{absent[0]}'.", remedy="Correct data.features, or the source."
-        )
+    features = features_of(labelled, recipe)
     target = recipe.data.target
     classification = recipe.problem == "classification"
     classes = targets.fit_classes(labelled[target]) if classification else []
@@ -105,6 +103,35 @@ def fit_spec(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> 
         "classes": classes,
         "target": None if classification else targets.fit_quantity(known),
     }
+
+
+def features_of(labelled: pd.DataFrame, recipe: Recipe) -> dict[str, Feature]:
+    """Every feature and its kind.
+
+    Raises:
+        RequestError: a column that the recipe names is not there.
+    """
+    dtypes = {column: str(labelled[column].dtype) for column in labelled.columns if column not in ("row_id", "batch")}
+    features = resolve(dtypes, recipe.data)
+    absent = [column for column in columns_of(features) if column not in dtypes]
+    if absent:
+        raise RequestError(
+            f"data.features: the data have no column '{absent[0]}'.", remedy="Correct data.features, or the source."
+        )
+    return features
+
+
+def _outside(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> Outside:
+    if recipe.transforms.outliers != "exclude":
+        return Outside(np.zeros(len(training), dtype=bool), {})
+    return outside(training, features_of(labelled, recipe), recipe.data.target, recipe.problem)
+
+
+def _write_left_out(parts: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """`left_out_rows.parquet`: reason → training rows that no weight is fitted to."""
+    listed = [part[["row_id", "batch"]].assign(reason=reason) for reason, part in parts.items()]
+    filled = [part for part in listed if len(part)] or listed[:1]
+    pd.concat(filled, ignore_index=True).to_parquet(folder / "left_out_rows.parquet", index=False)
 
 
 def selection_notes(left_out: Mapping[str, str]) -> tuple[str, ...]:
