@@ -95,7 +95,10 @@ def _redundant(relations: Relations) -> Iterator[str]:
     for names in related_groups(relations.pairs)[:10]:
         mine = [value for pair, value in values.items() if set(pair) <= set(names)]
         if len(names) == 2:
-            yield f"{names[0]} and {names[1]} carry the same information (r = {mine[0]:.2f}): consider dropping one."
+            yield (
+                f"{names[0]} and {names[1]} carry the same information (r = {mine[0]:.2f}): consider dropping one, by "
+                "hand or by transforms.select: redundancy."
+            )
             continue
         keep = max(names, key=lambda name: (abs(np.nan_to_num(relations.with_target.get(name, 0.0))), name))
         least = min(abs(value) for value in mine)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,6 +25,7 @@ from tasks.prepare import balance
 from tasks.prepare.arrays import prepare
 from tasks.prepare.balance import oversampled, smoted, undersampled
 
+ROOT = Path(__file__).resolve().parents[2]
 COUNTS = {"common": 120, "middling": 60, "rare": 20}
 KINDS = {"oversample": Oversample(), "undersample": Undersample(), "smote": Smote(neighbours=3)}
 
@@ -251,3 +254,16 @@ def test_settings_that_contradict_each_other_are_refused(how, sections, says):
 
 def test_a_name_alone_takes_the_defaults_of_its_kind():
     assert recipe("smote").transforms.balance == Smote() and recipe().transforms.balance.kind == "none"
+
+
+def test_imbalanced_learn_is_imported_for_smote_alone():
+    program = (
+        "import sys, numpy as np\n"
+        "from tasks.core.balance import Oversample, Undersample\n"
+        "from tasks.prepare import arrays, balance\n"
+        "targets = np.repeat([0, 1], [9, 3])\n"
+        "balance.oversampled(targets, Oversample()), balance.undersampled(targets, Undersample())\n"
+        "print(sorted({'imblearn', 'sklearn'} & set(sys.modules)))\n"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[]"
