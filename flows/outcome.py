@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.engine import Execution
-from tasks.core.contracts import STAGES, Decided, Evaluated, Gate, Packaged, Status, to_json
+from tasks.core.contracts import STAGES, Decided, Evaluated, Gate, Packaged, Prepared, Status, to_json
 from tasks.core.errors import EvergreenError, GateError, ServiceError
 from tasks.core.recipe import CLASSIFICATION_METRICS, REGRESSION_METRICS
 from tasks.stores import registry
@@ -58,6 +58,7 @@ def stopped_by_service(recipe: str, error: ServiceError) -> Outcome:
         "previous_champion": None,
         "run_id": None,
         "dataset": None,
+        "preparation": [],
         "metrics": {},
         "gates": to_json(gates),
         "decision": None,
@@ -89,6 +90,7 @@ def _payload(execution: Execution, reason: str) -> dict[str, Any]:
     decided: Decided | None = _output(execution, "decide")
     promoted = _output(execution, "promote")
     trained = _output(execution, "train")
+    prepared: Prepared | None = _output(execution, "prepare")
     return {
         "recipe": name,
         "reason": reason,
@@ -100,6 +102,7 @@ def _payload(execution: Execution, reason: str) -> dict[str, Any]:
         "previous_champion": promoted.previous if promoted else None,
         "run_id": trained.run_id if trained else None,
         "dataset": _dataset(execution),
+        "preparation": list(prepared.notes) if prepared else [],
         "metrics": _metrics(evaluated) if evaluated else {},
         "gates": [to_json(gate) for gate in execution.gates],
         "decision": _decision(decided),

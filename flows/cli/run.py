@@ -47,6 +47,7 @@ def text_of(outcome: Outcome, tracking_uri: str) -> str:
     payload = outcome.payload
     lines = [f"{payload['recipe']}: {outcome.status.upper()}", f"  {outcome.reason}", ""]
     lines += _stages(payload["stages"])
+    lines += [f"  prepared   {note}" for note in payload["preparation"]]
     lines += [*_gates(payload["gates"]), *_metrics(payload["metrics"]), *_decision(payload)]
     lines += _where(payload)
     lines += _next(outcome, tracking_uri)

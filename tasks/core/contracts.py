@@ -152,12 +152,15 @@ class Prepared:
     """Memory-mapped tensors per split and the transform fitted on the training rows only.
 
     `folder` holds `<split>_inputs.npy`, `<split>_targets.npy`, `<split>_rows.parquet` (columns
-    `row_id`, `batch`) for the splits train, validation and test, and `transform.json`.
+    `row_id`, `batch`) for the splits train, validation and test, and `transform.json`. Of the training rows
+    the column `synthetic` says which were made by balancing the classes: repeated, or of no row at all (`row_id`
+    missing, `batch` -1). `left_out_rows.parquet` holds the training rows that no weight is fitted to, and why
+    (`row_id`, `batch`, `reason`).
     """
 
     folder: str
     rows: dict[str, int]
-    """Rows per split."""
+    """Rows of the dataset per split; made ones are none."""
     input_shape: tuple[int, ...]
     """Shape of one example, without the batch dimension."""
     output_size: int
@@ -168,6 +171,10 @@ class Prepared:
     """Columns the model's frame must have, in order."""
     cutoff: str | None = None
     """For time splits: ISO time of the last row that training may see."""
+    synthetic: int = 0
+    """Rows made by balancing the classes, which stand in the training arrays beside those of the dataset."""
+    notes: tuple[str, ...] = ()
+    """What was done to the training rows beyond the usual, one sentence each."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from tasks.core.balance import Balance, NoBalance
 from tasks.core.blocks import Block
+from tasks.core.selection import NoSelection, Select
 
 
 class Augment(Block):
@@ -34,8 +36,10 @@ class Transforms(Block):
     missing_flag: Literal["auto", "always", "never"] = "auto"
     """A column beside a number that is 1 where it is missing: if it has gaps in training rows; always, which keeps
     the network's shape when gaps come and go; or never."""
-    outliers: Literal["keep", "clip"] = "keep"
-    """`clip`: numbers beyond the quartiles by more than 1.5 times their distance are cut off there, before scaling."""
+    outliers: Literal["keep", "clip", "exclude"] = "keep"
+    """Of numbers beyond the quartiles by more than 1.5 times their distance: `clip` cuts them off there, before
+    scaling; `exclude` fits nothing to training rows that have one, and judges by validation and test rows as they
+    are."""
     scale: Literal["standard", "minmax", "minmax_symmetric", "robust", "none"] = "standard"
     """Mean 0 and standard deviation 1; 0 to 1; −1 to 1; median 0 and distance of the quartiles 1; or as they are."""
     rare_below: int = Field(default=2, ge=1)
@@ -43,6 +47,12 @@ class Transforms(Block):
     max_categories: int = Field(default=50, ge=1)
     """The most frequent categories get a column of their own; the rest share 'other'."""
 
+    select: Select = NoSelection()
+    """Whether columns are left out for what the training rows say about them; a kind's name alone takes its defaults.
+    The model's frame then needs the columns that were kept, and no other."""
+    balance: Balance = NoBalance()
+    """Whether classes are evened out among the training rows, after scaling; a kind's name alone takes its defaults.
+    A model's probabilities are then those of a world in which the classes are as frequent as that."""
     augment: Augment | None = None
     """Changes to images while training; none: they are trained on as they are."""
 

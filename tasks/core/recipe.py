@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from tasks.core import balance
 from tasks.core.architectures import Mlp, Model
 from tasks.core.blocks import Block
 from tasks.core.objective import misfit
@@ -193,6 +194,20 @@ class Recipe(Block):
         return self
 
     @model_validator(mode="after")
+    def _columns_can_be_judged_one_by_one(self) -> Recipe:
+        image = next((name for name, feature in self.data.features.items() if feature.kind == "image"), None)
+        if image is not None and self.transforms.outliers == "exclude":
+            raise ValueError(
+                f"transforms.outliers is exclude, which looks at numbers one by one, and '{image}' is an image with a "
+                "pixel far outside as a rule; use clip"
+            )
+        if image is not None and self.transforms.select.kind != "none":
+            raise ValueError(
+                f"transforms.select chooses among numbers and categories, and '{image}' is an image; remove it"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _there_are_images_to_augment(self) -> Recipe:
         augment = self.transforms.augment
         if augment is None:
@@ -233,6 +248,8 @@ class Recipe(Block):
         training = self.training
         weights, smoothing = training.class_weights != "none", training.label_smoothing > 0
         why = misfit(training.loss, self.problem, weights=weights, smoothing=smoothing)
+        images = any(feature.kind == "image" for feature in self.data.features.values())
+        why = why or balance.misfit(self.transforms.balance, self.problem, weights=weights, images=images)
         if why:
             raise ValueError(why)
         return self

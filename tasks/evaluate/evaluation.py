@@ -11,7 +11,7 @@ from tasks.evaluate.baseline import baseline_metrics
 from tasks.evaluate.diagnosis import diagnose
 from tasks.evaluate.gates import beats_baseline, finite, thresholds
 from tasks.evaluate.page import Evaluation, evaluation_page, read_history
-from tasks.evaluate.score import SPLITS, Scored, load_network, score, split_metrics
+from tasks.evaluate.score import SPLITS, Scored, load_network, score, split_metrics, training_rows
 from tasks.evaluate.slices import Slice, slices, slicing_columns
 from tasks.stores.datasets import load_rows
 
@@ -34,7 +34,7 @@ def evaluate(context: Context, versioned: Versioned, prepared: Prepared, trained
     results = {split: split_metrics(scored, split, recipe.problem, prepared.classes) for split in SPLITS}
     metrics = {split: values for split, (values, _) in results.items()}
     undefined = {split: reasons for split, (_, reasons) in results.items()}
-    training = frame[recipe.data.target].reindex(pd.read_parquet(folder / "train_rows.parquet")["row_id"]).to_numpy()
+    training = frame[recipe.data.target].reindex(training_rows(folder)).to_numpy()
     tested = scored.of("test")["target"].to_numpy()
     baseline, without = baseline_metrics(recipe.problem, training, tested, prepared.classes)
     numbers = {name: tensor.float().numpy() for name, tensor in weights.items()}

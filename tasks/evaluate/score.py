@@ -91,6 +91,16 @@ def score(network: nn.Module, folder: Path, truth: pd.Series, device: str, split
     return Scored(frame.iloc[order].reset_index(drop=True), np.concatenate(places)[order], bad)
 
 
+def training_rows(folder: Path) -> pd.Series:
+    """Ids of the training rows as they were before classes were evened out: none made, and those left out as well.
+
+    A predictor that ignores the features knows how frequent the classes are in the world it is asked about.
+    """
+    train = pd.read_parquet(folder / "train_rows.parquet")
+    left_out = pd.read_parquet(folder / "left_out_rows.parquet")
+    return pd.concat([train["row_id"][~train["synthetic"]], left_out["row_id"]], ignore_index=True)
+
+
 def split_metrics(
     scored: Scored, split: str, problem: str, classes: tuple[str, ...]
 ) -> tuple[dict[str, float], dict[str, str]]:

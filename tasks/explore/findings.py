@@ -64,7 +64,7 @@ def _target(table: Table, described: Mapping[str, Numbers]) -> Iterator[str]:
     elif share < RARE * 2 / len(table.classes):
         yield (
             f"The classes are unbalanced: {words}. Judge by f1_macro or roc_auc, not by accuracy, and consider "
-            "training.class_weights: balanced."
+            "training.class_weights: balanced or transforms.balance."
         )
     elif counts[largest] <= 1.5 * counts[rarest]:
         yield f"The classes are balanced: from {counts[rarest]:,} to {counts[largest]:,} rows each."
@@ -95,7 +95,10 @@ def _redundant(relations: Relations) -> Iterator[str]:
     for names in related_groups(relations.pairs)[:10]:
         mine = [value for pair, value in values.items() if set(pair) <= set(names)]
         if len(names) == 2:
-            yield f"{names[0]} and {names[1]} carry the same information (r = {mine[0]:.2f}): consider dropping one."
+            yield (
+                f"{names[0]} and {names[1]} carry the same information (r = {mine[0]:.2f}): consider dropping one, by "
+                "hand or by transforms.select: redundancy."
+            )
             continue
         keep = max(names, key=lambda name: (abs(np.nan_to_num(relations.with_target.get(name, 0.0))), name))
         least = min(abs(value) for value in mine)

@@ -95,12 +95,17 @@ def open_reference(home: Home, name: str, version: str) -> Reference:
     rows = _in_order(rows, data.time)
     dtypes = {str(column): str(dtype) for column, dtype in rows.dtypes.items()}
     kinds = features.resolve(dtypes, data)
+    looked_at = set(spec["state"]["columns"])  # fewer than the recipe has where transforms.select left some out
     return Reference(
         name=name,
         version=version,
         problem=recipe["problem"],
         dataset=recipe["dataset"],
-        features={column: kind for column, kind in kinds.items() if features.columns_of({column: kind})},
+        features={
+            column: kind
+            for column, kind in kinds.items()
+            if looked_at.intersection(features.columns_of({column: kind}))
+        },
         columns=tuple(spec["state"]["columns"]),
         target=data.target,
         classes=tuple(spec["classes"] or ()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,26 @@ from tasks.core.errors import RequestError
 from tasks.core.features import columns_of, resolve
 from tasks.core.hashing import canonical_json
 from tasks.core.home import write_atomically
-from tasks.core.recipe import Recipe
+from tasks.core.recipe import Feature, Recipe
+from tasks.prepare.balance import UNDERSAMPLED, balance_notes, balance_training
+from tasks.prepare.outliers import OUTLIER, Outside, outside
 from tasks.prepare.window import newest
 from tasks.transforms import fit, targets
 from tasks.transforms.apply import apply
+from tasks.transforms.selection import select
 
 ROWS_PER_PIECE = 65_536
 """Rows transformed at once; bounds the memory beside the frame itself."""
+NAMED = 12
+"""Columns that a sentence names."""
 
 
 def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Prepared:
-    """Write `<split>_inputs.npy`, `<split>_targets.npy`, `<split>_rows.parquet` and transform.json.
+    """Write `<split>_inputs.npy`, `<split>_targets.npy`, `<split>_rows.parquet`, left_out_rows.parquet, transform.json.
 
     Inputs are float32 [N, *input_shape]; targets int64 [N] positions in the classes, or float32 [N]
-    standardised. Rows are in the order of their ids, so nothing depends on the order of the source.
+    standardised. Rows are in the order of their ids, so nothing depends on the order of the source; behind them
+    stand the training rows that were made to even out the classes.
 
     Args:
         frame: `row_id`, `batch` and the user's columns. Rows without a target are left out.
@@ -36,7 +43,8 @@ def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Pre
         name: What the contract calls the folder.
 
     Raises:
-        RequestError: a split has no rows, or a column cannot be what the recipe says it is.
+        RequestError: a split has no rows, a column cannot be what the recipe says it is, or classes cannot be
+            evened out as it says.
     """
     labelled = labelled_rows(frame, recipe)
     sides = splits.assign(labelled, recipe.data)
@@ -70,19 +78,31 @@ def prepare_parts(
     """
     _refuse_empty(parts)
     # Only what is fitted on gets shorter: which rows choose the epoch or judge the model does not change.
-    parts = parts | {"train": newest(parts["train"], recipe.retraining.window, recipe.data)}
+    train = newest(parts["train"], recipe.retraining.window, recipe.data)
+    far = _outside(labelled, train, recipe)
+    excluded, train = train[far.rows], train[~far.rows]
+    parts = parts | {"train": train}
     spec = fit_spec(labelled, parts["train"], recipe)
     write_atomically(folder / "transform.json", canonical_json(spec) + "\n")
     for split, part in parts.items():
         _write_split(part, spec, recipe, folder, split)
+    counts = {split: len(part) for split, part in parts.items()}
+    unbalanced, synthetic = balance_training(folder, spec, recipe.transforms.balance)
+    _write_left_out({OUTLIER: excluded, UNDERSAMPLED: unbalanced}, folder)
     return Prepared(
         folder=name,
-        rows={split: len(part) for split, part in parts.items()},
+        rows={**counts, "train": counts["train"] - len(unbalanced)},
         input_shape=tuple(spec["input_shape"]),
         output_size=len(spec["classes"]) or 1,
         classes=tuple(str(label) for label in spec["classes"]),
         feature_columns=tuple(spec["columns"]),
         cutoff=splits.cutoff_of(labelled, recipe.data),
+        synthetic=synthetic,
+        notes=(
+            *far.notes,
+            *selection_notes(spec["left_out"]),
+            *balance_notes(recipe.transforms.balance.kind, counts["train"], len(unbalanced), synthetic),
+        ),
     )
 
 
@@ -92,6 +112,32 @@ def fit_spec(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> 
     Of `labelled`, all rows with a target, only the column types and the set of classes are used;
     whatever is estimated comes from `training`.
     """
+    features = features_of(labelled, recipe)
+    target = recipe.data.target
+    classification = recipe.problem == "classification"
+    classes = targets.fit_classes(labelled[target]) if classification else []
+    known = targets.encode_classes(training[target], classes) if classes else targets.quantity(training[target])
+    selected = select(training, features, known, recipe.problem, recipe.transforms.select)
+    features = selected.features
+    state = fit(training, features, recipe.transforms)
+    return {
+        "problem": recipe.problem,
+        "features": {feature: part.model_dump(mode="json") for feature, part in features.items()},
+        "columns": state["columns"],
+        "input_shape": state["input_shape"],
+        "state": state,
+        "left_out": selected.left_out,
+        "classes": classes,
+        "target": None if classification else targets.fit_quantity(known),
+    }
+
+
+def features_of(labelled: pd.DataFrame, recipe: Recipe) -> dict[str, Feature]:
+    """Every feature and its kind.
+
+    Raises:
+        RequestError: a column that the recipe names is not there.
+    """
     dtypes = {column: str(labelled[column].dtype) for column in labelled.columns if column not in ("row_id", "batch")}
     features = resolve(dtypes, recipe.data)
     absent = [column for column in columns_of(features) if column not in dtypes]
@@ -99,22 +145,36 @@ def fit_spec(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> 
         raise RequestError(
             f"data.features: the data have no column '{absent[0]}'.", remedy="Correct data.features, or the source."
         )
-    state = fit(training, features, recipe.transforms)
-    target = recipe.data.target
-    classification = recipe.problem == "classification"
-    return {
-        "problem": recipe.problem,
-        "features": {feature: part.model_dump(mode="json") for feature, part in features.items()},
-        "columns": state["columns"],
-        "input_shape": state["input_shape"],
-        "state": state,
-        "classes": targets.fit_classes(labelled[target]) if classification else [],
-        "target": None if classification else targets.fit_quantity(targets.quantity(training[target])),
-    }
+    return features
+
+
+def _outside(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> Outside:
+    if recipe.transforms.outliers != "exclude":
+        return Outside(np.zeros(len(training), dtype=bool), {})
+    return outside(training, features_of(labelled, recipe), recipe.data.target, recipe.problem)
+
+
+def _write_left_out(parts: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """`left_out_rows.parquet`: reason → training rows that no weight is fitted to."""
+    listed = [part[["row_id", "batch"]].assign(reason=reason) for reason, part in parts.items()]
+    filled = [part for part in listed if len(part)] or listed[:1]
+    pd.concat(filled, ignore_index=True).to_parquet(folder / "left_out_rows.parquet", index=False)
+
+
+def selection_notes(left_out: Mapping[str, str]) -> tuple[str, ...]:
+    """Which columns were left out and why, in a sentence; none where all were kept."""
+    if not left_out:
+        return ()
+    named = [f"{column} ({why})" for column, why in list(left_out.items())[:NAMED]]
+    more = [f"{len(left_out) - NAMED} more"] if len(left_out) > NAMED else []
+    return (f"By transforms.select the model does not look at {', '.join([*named, *more])}.",)
 
 
 def _write_split(part: pd.DataFrame, spec: dict[str, Any], recipe: Recipe, folder: Path, split: str) -> None:
-    part[["row_id", "batch"]].to_parquet(folder / f"{split}_rows.parquet", index=False)
+    rows = part[["row_id", "batch"]]
+    # Only training rows can be made up; the others are what the model is judged by.
+    rows = rows.assign(synthetic=False) if split == "train" else rows
+    rows.to_parquet(folder / f"{split}_rows.parquet", index=False)
     np.save(folder / f"{split}_targets.npy", _targets(part[recipe.data.target], spec))
     inputs = np.lib.format.open_memmap(
         folder / f"{split}_inputs.npy", mode="w+", dtype=np.float32, shape=(len(part), *spec["input_shape"])

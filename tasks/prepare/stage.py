@@ -25,9 +25,11 @@ from tasks.stage import stage
         "transforms.scale",
         "transforms.rare_below",
         "transforms.max_categories",
+        "transforms.select",
+        "transforms.balance",
         "retraining.window",
     ),
-    libraries=("numpy", "pandas", "pyarrow"),
+    libraries=("imbalanced-learn", "numpy", "pandas", "pyarrow", "scikit-learn"),
 )
 def prepare(context: Context, versioned: Versioned) -> Prepared:
     """Split the dataset, fit the transforms on the training rows and write memory-mapped tensors."""

@@ -64,7 +64,7 @@ def _data(context: Context, versioned: Versioned, prepared: Prepared) -> str:
     ]
     if prepared.cutoff:
         rows.append(("Training saw rows up to", prepared.cutoff))
-    return "## Data\n\n" + _table(("", ""), rows)
+    return "\n\n".join(["## Data", _table(("", ""), rows), *prepared.notes])
 
 
 def _training(context: Context, trained: Trained) -> str:
@@ -116,6 +116,11 @@ def _limits(context: Context, prepared: Prepared) -> str:
         f"- The metrics describe rows like the {prepared.rows.get('test', 0):,} test rows, and no other population.",
         f"- The model {gaps}, and takes every category it has not seen for the same unknown one.",
         *(["- A number far outside the training rows' quartiles is cut off."] if transforms.outliers == "clip" else []),
+        *(
+            ["- Its probabilities are those of a world whose classes are as even as its training rows were made."]
+            if transforms.balance.kind != "none"
+            else []
+        ),
         "- It was not examined for fairness between groups of people, nor for resistance to manipulated inputs.",
     ]
     return "## Limits\n\n" + "\n".join(lines)

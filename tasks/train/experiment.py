@@ -101,7 +101,7 @@ def job(
     step = need(
         lambda: networks.make(model, prepared.input_shape, prepared.output_size, recipe_folder),
         prepared.input_shape,
-        min(training.batch_size, prepared.rows["train"]),
+        min(training.batch_size, prepared.rows["train"] + prepared.synthetic),
         training.optimizer.kind,
     )
     seed_everything(training.seed)

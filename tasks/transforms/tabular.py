@@ -97,14 +97,14 @@ def fences_of(values: np.ndarray[Any, Any], how: str) -> list[float] | None:
 
     Args:
         values: float64, finite, any shape.
-        how: "clip" or "keep".
+        how: "clip"; or "keep" or "exclude", which leave every value as it is.
 
     Returns:
-        None for keep, no values, or equal quartiles: cut off there, a column that is nearly always one value
+        None for keep, exclude, no values, or equal quartiles: cut off there, a column that is nearly always one value
         would always be it.
     """
     largest = float(np.abs(values).max(initial=0.0))
-    if how == "keep" or largest == 0:
+    if how != "clip" or largest == 0:
         return None
     lower, upper = (float(value) for value in np.quantile(values / largest, (0.25, 0.75)))
     reach = _REACH * (upper - lower)

@@ -66,7 +66,7 @@ IMPUTERS = {
 
 def test_every_choice_is_compared_with_scikit_learn():
     assert set(SCALERS) == choices("scale") and set(IMPUTERS) == choices("impute")
-    assert choices("missing_flag") == {"auto", "always", "never"} and choices("outliers") == {"keep", "clip"}
+    assert choices("missing_flag") == {"auto", "always", "never"} and choices("outliers") == {"keep", "clip", "exclude"}
 
 
 @pytest.mark.parametrize("scale", SCALERS)
