@@ -1,7 +1,7 @@
 """The processes that train beside the first one: how they are started, find each other, and end.
 
-    training.processes: 4                                   on this machine; of GPUs, one each
-    torchrun --nproc-per-node 4 -m flows.cli run RECIPE     started from outside, on one machine or several
+    training.processes: 4                                                on this machine; of GPUs, one each
+    torchrun --standalone --nproc-per-node 4 -m flows.cli run RECIPE     started from outside, also on several machines
 
 A follower is told what is trained as JSON and builds it from the files that `prepare` wrote, which each process must
 be able to read. It goes on until there are no more trainings, or until the first process is gone.

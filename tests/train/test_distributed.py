@@ -216,8 +216,8 @@ else:
 @pytest.mark.slow
 def test_processes_that_torchrun_started_share_every_training(prepared):
     (script := prepared / "script.py").write_text(TORCHRUN)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1"]
-    command += ["--master-port", "0", str(script), str(prepared), str(ROOT)]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    command = [*torchrun, "--nproc-per-node", "2", str(script), str(prepared), str(ROOT)]
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=250)
     assert ended.returncode == 0, ended.stderr[-3000:]
