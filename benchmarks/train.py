@@ -91,9 +91,9 @@ class Case:
 
 
 CASES = {
-    "mlp": Case(_mlp, (32,), batch=256, rows=40_960, epochs=10, contrast=0.3),
-    "cnn": Case(_cnn, (3, 16, 16), batch=128, rows=4096, epochs=3, contrast=0.1),
-    "gru": Case(_gru, (24, 8), batch=128, rows=8192, epochs=4, contrast=0.12),
+    "mlp": Case(_mlp, (32,), batch=256, rows=40_960, epochs=6, contrast=0.3),
+    "cnn": Case(_cnn, (3, 16, 16), batch=128, rows=2048, epochs=3, contrast=0.1),
+    "gru": Case(_gru, (24, 8), batch=128, rows=8192, epochs=3, contrast=0.12),
 }
 CLASSES = 10
 
