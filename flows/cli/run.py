@@ -30,7 +30,14 @@ def command(
     """
     from flows.training import Order, execute
     from tasks.core.load import load_recipe
+    from tasks.core.team import under_torchrun
 
+    team = under_torchrun()
+    if team is not None and team.rank > 0:
+        from tasks.train.followers import follow_torchrun
+
+        steps = follow_torchrun(team)
+        return Answer({"status": "completed", "steps": steps}, f"process {team.rank}: took part in {steps} steps")
     loaded = load_recipe(recipe, overrides)
     home = invocation.open_home()
     order = Order(loaded, home, until=until, promote=not no_promote, wait=not no_wait)
@@ -39,6 +46,10 @@ def command(
         outcome = execute(order, tell=ticker)
     finally:
         ticker.wipe()
+        if team is not None:
+            from tasks.train.followers import release_torchrun
+
+            release_torchrun()
     return Answer({"status": outcome.status, **outcome.payload}, text_of(outcome, home.tracking_uri), outcome.exit_code)
 
 

@@ -182,6 +182,8 @@ class Training(Block):
     """`auto`: bfloat16 autocast on a GPU that has it, float32 elsewhere."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto`: a GPU where there is one."""
+    processes: int = Field(default=1, gt=0)
+    """So many processes share the rows of each step; on GPUs each has one of its own."""
     l1: float = Field(default=0.0, ge=0)
     """Penalty per unit of the weights' absolute size, biases and norms left out; `optimizer.weight_decay` is L2."""
     ema: float | None = Field(default=None, gt=0, lt=1)
@@ -201,5 +203,15 @@ class Training(Block):
             raise ValueError(
                 f"schedule.patience is {schedule.patience}, and early_stopping.patience {stopping.patience} ends the "
                 "training before the learning rate falls; make the first smaller, or the second larger or null"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _every_process_has_rows(self) -> Training:
+        rows = self.batch_size * self.accumulate
+        if self.processes > 1 and rows < 2 * self.processes:
+            raise ValueError(
+                f"processes is {self.processes}, and a step takes {rows} rows (batch_size × accumulate); two for each "
+                "process are needed, so make processes smaller or batch_size larger"
             )
         return self

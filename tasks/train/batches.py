@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from tasks.core.seeds import derive
+from tasks.train.ahead import KEPT, Ahead
 from tasks.train.device import free_bytes
 
 RESIDENT_SHARE = 0.5
@@ -24,6 +26,8 @@ class Rows:
     inputs: torch.Tensor | np.ndarray[Any, Any]
     targets: torch.Tensor
     device: torch.device
+    kept: int = KEPT
+    """Bytes of a memory map that may lie in memory at a time."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -31,17 +35,29 @@ class Rows:
     def take(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The rows at `index`, int64 [B] on the device."""
         if isinstance(self.inputs, torch.Tensor):
-            return laid_out(self.inputs[index]), self.targets[index]
-        picked = torch.from_numpy(self.inputs[index.cpu().numpy()])
-        return laid_out(picked.to(self.device, non_blocking=True)), self.targets[index]
+            return laid_out(self.inputs.index_select(0, index)), self.targets.index_select(0, index)
+        return laid_out(self._ahead.take(index)), self.targets.index_select(0, index)
+
+    @cached_property
+    def _ahead(self) -> Ahead:
+        assert isinstance(self.inputs, np.ndarray)
+        return Ahead(self.inputs, self.device, self.kept)
 
 
-def load(folder: Path, split: str, device: torch.device) -> Rows:
-    """The rows that `prepare` wrote for a split."""
+def load(folder: Path, split: str, device: torch.device, free: int | None = None) -> Rows:
+    """The rows that `prepare` wrote for a split.
+
+    Args:
+        folder: Where they lie.
+        split: `train`, `validation` or `test`.
+        device: Where they are wanted.
+        free: Bytes that can be had there; none: as many as there are now.
+    """
     mapped = np.load(folder / f"{split}_inputs.npy", mmap_mode="r")
     targets = torch.from_numpy(np.load(folder / f"{split}_targets.npy")).to(device)
-    if mapped.nbytes > RESIDENT_SHARE * free_bytes(device):
-        return Rows(mapped, targets, device)
+    if mapped.nbytes > RESIDENT_SHARE * (free_bytes(device) if free is None else free):
+        host = free_bytes(torch.device("cpu")) if free is None else free
+        return Rows(mapped, targets, device, int(RESIDENT_SHARE * host))
     return Rows(torch.from_numpy(np.array(mapped)).to(device), targets, device)
 
 

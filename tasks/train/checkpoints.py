@@ -43,6 +43,8 @@ class Progress:
     """Time spent in training, all attempts together."""
     stopped: Literal["epochs", "early_stopping", "timeout"] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+    form: Literal["eager", "graphed", "compiled"] | None = None
+    """How its steps are carried out; None before the first."""
 
 
 def snapshot(network: nn.Module) -> Weights:

@@ -22,8 +22,9 @@ from tasks.optim import losses, optimizers, schedules
 from tasks.train import averaging, checkpoints
 from tasks.train.batches import Rows, batches, bounds, groups, shuffled
 from tasks.train.checkpoints import Progress, Weights
+from tasks.train.choice import Choose, choose
 from tasks.train.device import autocast_type, threads_for
-from tasks.train.steps import Form, Parts, Step, Vary, autocast, choose, rates_on_device
+from tasks.train.steps import Form, Parts, Step, Vary, autocast, rates_on_device
 from tasks.transforms.augment import augmented
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Job:
     """How images are varied in training batches; none: not at all."""
     checkpoint_seconds: float = 1.0
     """Least time between two checkpoints: a crash costs at most this and an epoch."""
+    choose: Choose = choose
+    """How its steps are carried out."""
 
 
 @dataclass(frozen=True)
@@ -181,34 +184,40 @@ def _steps(job: Job) -> list[tuple[int, int]]:
 
 
 def _parts(job: Job, optimizer: torch.optim.Optimizer, mean: Weights, progress: Progress) -> _Parts:
-    training = job.training
-    weights = None
-    if training.class_weights == "balanced" and job.problem == "classification":
-        weights = losses.balanced_weights(job.train.targets, job.output_size)
-    loss = losses.build(training.loss, job.problem, smoothing=training.label_smoothing, weights=weights)
-    form, step = choose(
-        Parts(
-            job.network,
-            loss,
-            optimizer,
-            job.train,
-            training.batch_size,
-            precision=_precision(job),
-            l1=training.l1,
-            clip=training.gradient_clip,
-            vary=_vary(job),
-        ),
-        size=_steps(job)[0][1],
-        count=len(_steps(job)) * (training.epochs - progress.epoch),
-    )
+    training, steps = job.training, _steps(job)
+    count = len(steps) * (training.epochs - progress.epoch)
+    form, step = job.choose(step_parts(job, optimizer), steps[0][1], count, progress.form)
+    progress.form = form
     return _Parts(
         form=form,
         step=step,
-        validation_loss=losses.build(training.loss, job.problem, weights=weights),
+        validation_loss=losses.build(training.loss, job.problem, weights=_class_weights(job)),
         optimizer=optimizer,
         mean=mean,
         deadline=time.monotonic() + training.timeout_minutes * 60 - progress.seconds,
     )
+
+
+def step_parts(job: Job, optimizer: torch.optim.Optimizer) -> Parts:
+    """What each step of the training works with."""
+    training = job.training
+    return Parts(
+        job.network,
+        losses.build(training.loss, job.problem, smoothing=training.label_smoothing, weights=_class_weights(job)),
+        optimizer,
+        job.train,
+        training.batch_size,
+        precision=_precision(job),
+        l1=training.l1,
+        clip=training.gradient_clip,
+        vary=_vary(job),
+    )
+
+
+def _class_weights(job: Job) -> torch.Tensor | None:
+    if job.training.class_weights == "balanced" and job.problem == "classification":
+        return losses.balanced_weights(job.train.targets, job.output_size)
+    return None
 
 
 def _vary(job: Job) -> Vary | None:

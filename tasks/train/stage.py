@@ -51,6 +51,7 @@ def preflight(context: Context, prepared: Prepared) -> Preflighted:
 def train(context: Context, prepared: Prepared, preflighted: Preflighted) -> Trained:
     """Train, resuming what an earlier attempt left, while the tracking store hears of every epoch."""
     from tasks.train.experiment import job
+    from tasks.train.followers import describe, together
     from tasks.train.start import beginning
     from tasks.train.tracked import train_tracked
 
@@ -59,5 +60,7 @@ def train(context: Context, prepared: Prepared, preflighted: Preflighted) -> Tra
     sections = (recipe.problem, recipe.model, recipe.training)
     start = beginning(context, prepared)
     augment = recipe.transforms.augment
-    work = job(*sections, prepared, folder, context.recipe_folder, context.folder, start.weights, augment)
-    return train_tracked(work, context, start.sentence)
+    places = (folder, context.recipe_folder, context.folder)
+    work = job(*sections, prepared, *places, start.weights, augment)
+    with together(work, describe(*sections, prepared, *places, augment)) as shared:
+        return train_tracked(shared, context, start.sentence)

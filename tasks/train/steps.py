@@ -4,17 +4,16 @@ eager       Python launches one operation after the other
 graphed     the launches of a whole step are recorded once as a CUDA graph and replayed: none waits for Python
 compiled    torch.compile makes fewer and larger kernels of forward pass, loss and backward pass; then they are graphed
 
-Which one is fastest is measured (`fastest`), not believed: a graph wins where kernels are short, a compiler where
-memory is the limit, and on a CPU neither is worth its warm-up for trainings of seconds.
+Which one a training takes is measured (`tasks/train/choice.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
-import time
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import torch
@@ -30,10 +29,6 @@ Vary = Callable[[torch.Tensor, int, int], torch.Tensor]
 
 WARM_UP = 3
 """Steps before a graph is recorded: libraries choose their kernels and take their memory in the first ones."""
-TRIED = 20
-"""Steps by which forms are compared."""
-COMPILE_AFTER = 120.0
-"""Seconds that the steps of a training must be going to take for a compiler to be tried; it takes about ten itself."""
 
 
 class Step(Protocol):
@@ -64,6 +59,22 @@ class Parts:
     vary: Vary | None = None
     """How the inputs of a batch are varied, by draws of their own for each step; None: not at all."""
 
+    @cached_property
+    def parameters(self) -> list[torch.Tensor]:
+        """What the optimizer changes."""
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    @cached_property
+    def advance(self) -> Callable[[], None]:
+        """The optimizer's step without what it does for profilers and hooks: a quarter of its time in small ones."""
+        plain = inspect.unwrap(type(self.optimizer).step)
+
+        def advance() -> None:
+            with torch.no_grad():
+                plain(self.optimizer)
+
+        return advance
+
     @property
     def recordable(self) -> bool:
         """Whether a graph can be recorded: the rows lie on the device and are taken as they are."""
@@ -74,7 +85,7 @@ def eager(parts: Parts) -> Step:
     """Each operation is launched as Python comes to it."""
 
     def step(index: torch.Tensor, lr: float, number: int = 0) -> torch.Tensor:
-        _set_lr(parts.optimizer, lr)
+        set_rates(parts.optimizer, lr)
         return _whole(parts, forward, index, number)
 
     forward = forward_of(parts)
@@ -118,60 +129,79 @@ def graphed(parts: Parts, size: int, forward: Callable[..., torch.Tensor] | None
 
 
 def compiled(parts: Parts, size: int) -> Step:
-    """Compiled forward and backward passes; on a CUDA device recorded as well, where that can be done."""
-    forward = torch.compile(forward_of(parts), dynamic=False)
-    if parts.recordable:
-        return graphed(parts, size, forward)
+    """Compiled forward and backward passes; on a CUDA device recorded as well, where that can be done.
+
+    On a CPU both passes are one function, so that autograd's own work goes too, and the optimizer is the eager one's.
+
+    Raises:
+        RuntimeError: there is no compiler, or the network does something that it cannot be compiled with.
+        ValueError: on a CPU, a step has several batches.
+    """
+    if parts.rows.device.type != "cpu":
+        forward = torch.compile(forward_of(parts), dynamic=False)
+        return graphed(parts, size, forward) if parts.recordable else _stepping(parts, size, forward)
+    if len(bounds(size, parts.batch_size)) > 1:
+        raise ValueError("a step of several batches is not compiled on a CPU")
+    return _both_passes(parts, size)
+
+
+def _stepping(parts: Parts, size: int, forward: Callable[..., torch.Tensor]) -> Step:
+    """Steps by a compiled forward pass; one of another size, for which it is not made, is as usual."""
     as_usual = eager(parts)
 
     def step(index: torch.Tensor, lr: float, number: int = 0) -> torch.Tensor:
         if len(index) != size:
             return as_usual(index, lr, number)
-        _set_lr(parts.optimizer, lr)
+        set_rates(parts.optimizer, lr)
         return _whole(parts, forward, index, number)
 
     return step
 
 
-def choose(parts: Parts, size: int, count: int) -> tuple[Form, Step]:
-    """The form that is fastest here for the `count` steps of `size` rows that are to come, and its step.
+def _both_passes(parts: Parts, size: int) -> Step:
+    import torch._dynamo.config as settings
+    import torch._inductor.config as compiler
 
-    On a CPU, and for rows that do not lie on the device, that is the eager one: no other wins back its warm-up, and
-    a training that goes on after a crash must add up as before.
-    """
-    plain = eager(parts)
-    if not parts.recordable or size > len(parts.rows):
-        return "eager", plain
-    parts.network.train()
-    forms: dict[Form, Step] = {"eager": plain, **_made("graphed", lambda: graphed(parts, size))}
-    index = torch.arange(size, device=parts.rows.device)
-    chosen, seconds = fastest(forms, index, parts)
-    if seconds[chosen] * count > COMPILE_AFTER:
-        forms |= _made("compiled", lambda: compiled(parts, size))
-        chosen, seconds = fastest(forms, index, parts)
-    told = ", ".join(f"{form} {1e6 * taken:.0f} µs" for form, taken in seconds.items())
-    logging.getLogger(__name__).info("steps are %s: %s", chosen, told)
-    return chosen, forms[chosen]
+    if not hasattr(settings, "trace_autograd_ops"):
+        raise RuntimeError("this torch does not compile a backward pass together with its forward pass")
+    settings.trace_autograd_ops = True
+    forward, as_usual = forward_of(parts), eager(parts)
+    learned = [parameter for parameter in parts.parameters if parameter.requires_grad]
 
+    def passes(inputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor | None, ...]]:
+        loss = forward(inputs, targets)
+        return loss.detach(), torch.autograd.grad(loss, learned, allow_unused=True)
 
-def _made(form: Form, make: Callable[[], Step]) -> dict[Form, Step]:
-    """A form under its name; nothing where the network, a custom one perhaps, cannot be had in it."""
-    try:
-        return {form: make()}
-    except Exception as error:  # noqa: BLE001 - compilers and recorders raise what they like; the eager form is always there
-        logging.getLogger(__name__).info("steps cannot be %s: %s", form, type(error).__name__)
-        return {}
+    made = torch.compile(passes, dynamic=False, fullgraph=True)
+
+    def step(index: torch.Tensor, lr: float, number: int = 0) -> torch.Tensor:
+        if len(index) != size:
+            return as_usual(index, lr, number)
+        set_rates(parts.optimizer, lr)
+        loss, gradients = made(*_batch(parts, index, number, 0))
+        for parameter, one in zip(learned, gradients, strict=True):
+            parameter.grad = one
+        update(parts)
+        return loss
+
+    # Now, so that what cannot be compiled is known before a step counts; without processes that would stay behind.
+    with undone(parts.network, parts.optimizer, parts.rows.device), compiler.patch(compile_threads=1):
+        step(torch.arange(size), 0.0)
+    return step
 
 
 def forward_of(parts: Parts) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """Inputs [B, *shape] and targets [B] → mean loss, in the precision of the parts."""
 
-    def forward(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def plain(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return parts.loss(parts.network(inputs).float(), targets)
+
+    def cast(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         with autocast(parts.rows.device, parts.precision):
             outputs = parts.network(inputs)
         return parts.loss(outputs.float(), targets)
 
-    return forward
+    return plain if parts.precision is None else cast
 
 
 def autocast(device: torch.device, precision: torch.dtype | None) -> contextlib.AbstractContextManager[Any]:
@@ -179,55 +209,46 @@ def autocast(device: torch.device, precision: torch.dtype | None) -> contextlib.
     return torch.autocast(device.type, dtype=precision) if precision is not None else contextlib.nullcontext()
 
 
-def fastest(forms: Mapping[Form, Step], index: torch.Tensor, parts: Parts) -> tuple[Form, dict[Form, float]]:
-    """The form whose steps take least time here and now, and the seconds of a step of each; undoes what it trains.
-
-    Args:
-        forms: Those that can be had, ready to step.
-        index: Positions of the rows of one batch.
-        parts: What the forms work with.
-    """
-    seconds: dict[Form, float] = {}
-    with undone(parts.network, parts.optimizer, parts.rows.device):
-        for form, step in forms.items():
-            for _ in range(WARM_UP):
-                step(index, 0.0)
-            seconds[form] = _timed(lambda step=step: step(index, 0.0), parts.rows.device)  # type: ignore[misc]
-    return min(seconds, key=lambda form: seconds[form]), seconds
-
-
-def _timed(work: Callable[[], Any], device: torch.device) -> float:
-    """Median seconds of one call, the device's work included."""
-    taken = []
-    for _ in range(TRIED):
-        began = time.perf_counter()
-        work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        taken.append(time.perf_counter() - began)
-    return sorted(taken)[len(taken) // 2]
-
-
 def _whole(parts: Parts, forward: Callable[..., torch.Tensor], index: torch.Tensor, number: int = 0) -> torch.Tensor:
     """One update by the mean gradient of the rows at `index`, batch by batch; gives their mean loss.
 
     With class weights the weighted mean of each batch counts by its rows.
     """
-    parts.optimizer.zero_grad(set_to_none=True)
-    total = torch.zeros((), device=parts.rows.device)
-    for part, (start, end) in enumerate(bounds(len(index), parts.batch_size)):
-        inputs, targets = parts.rows.take(index[start:end])
-        if parts.vary is not None:
-            inputs = parts.vary(inputs, number, part)
-        loss = forward(inputs, targets) * ((end - start) / len(index))
-        loss.backward()
-        total += loss.detach()
+    loss = gradient(parts, forward, index, number)
+    update(parts)
+    return loss
+
+
+def update(parts: Parts) -> None:
+    """One step by the gradient that the parameters hold, after the penalty's was added and all of it clipped."""
     if parts.l1 > 0:
         (parts.l1 * penalty.l1(parts.network)).backward()
     if parts.clip is not None:
         nn.utils.clip_grad_norm_(parts.network.parameters(), parts.clip)
-    parts.optimizer.step()
+    parts.advance()
+
+
+def gradient(parts: Parts, forward: Callable[..., torch.Tensor], index: torch.Tensor, number: int) -> torch.Tensor:
+    """Leave the mean gradient of the rows at `index` in the parameters; gives their mean loss, detached."""
+    for parameter in parts.parameters:
+        parameter.grad = None  # what `zero_grad` does, without its bookkeeping
+    pieces = bounds(len(index), parts.batch_size)
+    if len(pieces) == 1:
+        # The same bits as below, where a factor of 1 and a sum of one would cost three operations more.
+        loss = forward(*_batch(parts, index, number, 0))
+        loss.backward()
+        return loss.detach()
+    total = torch.zeros((), device=parts.rows.device)
+    for part, (start, end) in enumerate(pieces):
+        loss = forward(*_batch(parts, index[start:end], number, part)) * ((end - start) / len(index))
+        loss.backward()
+        total += loss.detach()
     return total
+
+
+def _batch(parts: Parts, index: torch.Tensor, number: int, part: int) -> tuple[torch.Tensor, torch.Tensor]:
+    inputs, targets = parts.rows.take(index)
+    return (inputs if parts.vary is None else parts.vary(inputs, number, part)), targets
 
 
 def _record(
@@ -262,7 +283,8 @@ def rates_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> l
     return rates
 
 
-def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+def set_rates(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Let the next step be made at this rate."""
     for group in optimizer.param_groups:
         if isinstance(group["lr"], torch.Tensor):
             group["lr"].fill_(lr)

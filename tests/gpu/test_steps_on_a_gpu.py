@@ -13,7 +13,7 @@ from torch import nn
 
 from tasks.models import build
 from tasks.optim import OPTIMIZER_KINDS, optimizers
-from tasks.train import networks, steps
+from tasks.train import choice, networks, steps
 from tasks.train.batches import Rows
 from tasks.train.loop import Job, fit
 
@@ -93,12 +93,17 @@ def test_recording_and_comparing_forms_leave_no_trace():
     made = parts()
     before = [tensor.detach().clone() for tensor in (*made.network.parameters(), *made.network.buffers())]
     forms = {"eager": steps.eager(made), "graphed": steps.graphed(made, BATCH)}
-    chosen, seconds = steps.fastest(forms, torch.arange(BATCH, device=cuda()), made)  # type: ignore[arg-type]
+    chosen, seconds = choice.fastest(forms, torch.arange(BATCH, device=cuda()), made)  # type: ignore[arg-type]
     assert chosen == min(seconds, key=lambda form: seconds[form])
     for tensor, kept in zip((*made.network.parameters(), *made.network.buffers()), before, strict=True):
         assert torch.equal(tensor, kept)
     expected = learned(steps.eager(parts()))
     assert learned(forms["graphed"]) == pytest.approx(expected, rel=2e-3, abs=2e-4)
+
+
+@pytest.mark.parametrize("begun", ["eager", "graphed"])
+def test_a_training_that_goes_on_keeps_its_form(begun: Any):
+    assert choice.choose(parts(), BATCH, 100, begun)[0] == begun
 
 
 def test_rows_in_main_memory_are_not_recorded():

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from tasks.optim import OPTIMIZER_KINDS, optimizers
-from tasks.train import steps
+from tasks.train import choice, steps
 from tasks.train.batches import Rows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +72,7 @@ def test_comparing_forms_leaves_no_trace(optimizer: str, begun: bool):
     if begun:
         assert learned(step) == learned(other)
     torch.manual_seed(11)
-    chosen, seconds = steps.fastest({"eager": step}, torch.arange(16), made)
+    chosen, seconds = choice.fastest({"eager": step}, torch.arange(16), made)
     assert chosen == "eager" and seconds["eager"] > 0
     drawn = torch.rand(1)
     torch.manual_seed(11)
@@ -90,7 +90,7 @@ def test_the_fastest_form_is_the_one_that_took_least_time():
             loss = plain(index, rate)
         return loss
 
-    chosen, seconds = steps.fastest({"graphed": slow, "eager": plain}, torch.arange(16), made)
+    chosen, seconds = choice.fastest({"graphed": slow, "eager": plain}, torch.arange(16), made)
     assert chosen == "eager" and seconds["eager"] < seconds["graphed"]
 
 

@@ -79,7 +79,7 @@ def test_a_training_gives_weights_a_history_and_a_tracked_run(home, prepared, pr
     client = runs.open_tracking(home)
     run = client.get_run(trained.run_id)
     assert run.info.status == "FINISHED" and run.data.tags["evergreen.key"] == "k" * 64
-    assert run.data.tags["evergreen.steps"] == "eager", "on a CPU nothing else is tried"
+    assert run.data.tags["evergreen.steps"] == "eager", "on a CPU short trainings try nothing else"
     assert run.data.params["training.optimizer.kind"] == "adamw" and run.data.params["model.hidden"] == "[64, 32]"
     assert [point.step for point in client.get_metric_history(trained.run_id, "validation_loss")] == [1, 2, 3, 4, 5]
 
@@ -109,6 +109,23 @@ def test_a_training_that_breaks_leaves_a_failed_run_and_the_next_attempt_finishe
     mended = Context(**{**broken.__dict__, "progress": lambda share, text: None})
     trained = train(mended, prepared, preflighted)
     assert trained.run_id == run.info.run_id and client.get_run(trained.run_id).info.status == "FINISHED"
+
+
+def test_of_two_processes_the_first_alone_tells_the_tracking_store(home, prepared, preflighted):
+    made = context(home, "train", "training.epochs=3", "training.processes=2", "training.device=cpu")
+    shared = Context(**{**made.__dict__, "key": "p" * 64, "folder": made.folder / "shared"})
+    shared.folder.mkdir()
+    trained = train(shared, prepared, preflighted)
+    client = runs.open_tracking(home)
+    experiment = client.get_experiment_by_name("breast_cancer").experiment_id
+    (run,) = client.search_runs([experiment], filter_string=f"tags.`evergreen.key` = '{'p' * 64}'")
+    assert (run.info.run_id, run.info.status) == (trained.run_id, "FINISHED")
+    assert [point.step for point in client.get_metric_history(trained.run_id, "train_loss")] == [1, 2, 3]
+    assert sorted(path.name for path in shared.folder.iterdir()) == [
+        "checkpoint.json",
+        "history.json",
+        "weights.safetensors",
+    ]
 
 
 def test_no_value_of_a_row_reaches_the_tracking_store(home, prepared, preflighted):
