@@ -1,8 +1,9 @@
-"""The training loop: epochs of shuffled batches, the best weights by validation loss, resumable at every epoch.
+"""The training loop: epochs of shuffled batches, the best weights by validation loss, resumable at any step.
 
-Every random draw is a pure function of the seed, the epoch and the step, so an attempt that was killed continues
-from its last checkpoint to the same bits (on a CPU, with the same number of threads). Nothing waits for
-the device inside an epoch: losses are summed where they are computed and read once.
+Every random draw is a pure function of the seed, the epoch and the step: generators are seeded where an epoch begins,
+and a checkpoint within one says where they stand. So an attempt that was killed continues from its last checkpoint
+to the same bits (on a CPU, with the same number of threads). Nothing waits for the device inside an epoch but a
+checkpoint: losses are kept where they are computed, and read there or at the end.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from torch import nn
 
 from tasks.core.seeds import derive, seed_everything
 from tasks.optim import losses, optimizers, schedules
-from tasks.train import averaging, checkpoints
+from tasks.train import averaging, checkpoints, generators, recorded
 from tasks.train.batches import Rows, batches, bounds, groups, shuffled
-from tasks.train.checkpoints import Progress, Weights
+from tasks.train.checkpoints import Progress, State, Weights
 from tasks.train.device import autocast_type, threads_for
+from tasks.train.pace import Pace
 from tasks.train.steps import Form, Parts, Step, Vary, autocast, choose, rates_on_device
 from tasks.transforms.augment import augmented
 
@@ -53,7 +55,7 @@ class Job:
     augment: Augment | None = None
     """How images are varied in training batches; none: not at all."""
     checkpoint_seconds: float = 1.0
-    """Least time between two checkpoints: a crash costs at most this and an epoch."""
+    """Least time between two checkpoints, within an epoch as well: a crash costs about this. 0: one after each step."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,7 @@ class _Parts:
     step: Step
     validation_loss: losses.Loss
     optimizer: torch.optim.Optimizer
-    mean: Weights
-    """The running mean of the weights; empty where the recipe asks for none."""
-    deadline: float
+    pace: Pace
 
 
 def fit(job: Job, callbacks: Sequence[Callback] = ()) -> Fitted:
@@ -87,32 +87,37 @@ def _fit(job: Job, callbacks: Sequence[Callback]) -> Fitted:
     optimizer = optimizers.build(job.network.parameters(), job.training.optimizer, job.train.device)
     if job.train.device.type == "cuda":
         rates_on_device(optimizer, job.train.device)
-    progress, best, mean = checkpoints.restore(job.folder, job.network, optimizer) or (Progress(), {}, {})
-    if job.training.ema is not None and progress.epoch == 0:
-        mean = checkpoints.snapshot(job.network)
-    parts = _parts(job, optimizer, mean, progress)
-    saved = time.monotonic()
+    state = checkpoints.restore(job.folder, job.network, optimizer) or State()
+    progress = state.progress
+    if job.training.ema is not None and not (progress.epoch or progress.step):
+        state.mean = checkpoints.snapshot(job.network)
+    parts = _parts(job, optimizer, progress)
     while progress.stopped is None:
-        best = _epoch(job, parts, progress) or best
+        _epoch(job, parts, state)
         for callback in callbacks:
             callback(progress)
-        if progress.stopped is None and time.monotonic() - saved >= job.checkpoint_seconds:
-            checkpoints.save_checkpoint(job.folder, job.network, best, mean, optimizer, progress)
-            saved = time.monotonic()
-    digest = checkpoints.finish(job.folder, best, progress)
-    job.network.load_state_dict(best)
+        if progress.stopped is None and parts.pace.saves:
+            with parts.pace.saving():
+                checkpoints.save_checkpoint(job.folder, job.network, optimizer, state)
+    digest = checkpoints.finish(job.folder, state.best, progress)
+    job.network.load_state_dict(state.best)
     return Fitted(progress, digest, parts.form)
 
 
-def _epoch(job: Job, parts: _Parts, progress: Progress) -> Weights | None:
-    """One epoch and its validation; gives the weights if they are the best so far."""
-    started = time.monotonic()
+def _epoch(job: Job, parts: _Parts, state: State) -> None:
+    """One epoch, or what is left of it, and its validation; keeps the weights if they are the best so far."""
+    progress = state.progress
+    began = time.monotonic() - progress.under_way
     seed_everything(derive(job.training.seed, "epoch", progress.epoch))
-    train_loss, timed_out = _train(job, parts, progress)
-    with averaging.holding(job.network, parts.mean):
+    if state.drawn is not None:
+        generators.go_on(state.drawn, job.train.device)
+    train_loss, timed_out = _train(job, parts, state, began)
+    with averaging.holding(job.network, state.mean):
         validation_loss, metrics = _validate(job, parts)
+    seconds = time.monotonic() - began
+    progress.seconds += seconds
+    progress.step, progress.under_way, state.losses, state.drawn = 0, 0.0, recorded.Losses(), None
     progress.epoch += 1
-    progress.seconds += time.monotonic() - started
     progress.history.append(
         {
             "epoch": progress.epoch,
@@ -120,7 +125,7 @@ def _epoch(job: Job, parts: _Parts, progress: Progress) -> Weights | None:
             "validation_loss": _finite(validation_loss),
             "metrics": metrics,
             "learning_rate": float(parts.optimizer.param_groups[0]["lr"]),
-            "seconds": round(time.monotonic() - started, 4),
+            "seconds": round(seconds, 4),
         }
     )
     better = math.isfinite(validation_loss) and (progress.best_loss is None or validation_loss < progress.best_loss)
@@ -129,32 +134,40 @@ def _epoch(job: Job, parts: _Parts, progress: Progress) -> Weights | None:
     broken = not (math.isfinite(train_loss) and math.isfinite(validation_loss))
     progress.stopped = _reason_to_stop(job.training, progress, timed_out, broken)
     # A training that was never finite still gives its weights, for the gate `finite` to refuse.
-    if not better and progress.best_loss is not None:
-        return None
-    with averaging.holding(job.network, parts.mean):
-        return checkpoints.snapshot(job.network)
+    if better or progress.best_loss is None:
+        with averaging.holding(job.network, state.mean):
+            state.best = checkpoints.snapshot(job.network)
 
 
-def _train(job: Job, parts: _Parts, progress: Progress) -> tuple[float, bool]:
-    """One pass over the training rows: mean loss of a row, and whether the time ran out on the way."""
+def _train(job: Job, parts: _Parts, state: State, began: float) -> tuple[float, bool]:
+    """What is left of a pass over the training rows: mean loss of a row, and whether the time ran out on the way."""
     job.network.train()
-    training, device = job.training, job.train.device
+    training, device, progress = job.training, job.train.device, state.progress
     order = shuffled(len(job.train), training.seed, progress.epoch, device)
     steps = _steps(job)
     factor = schedules.build(training.schedule, [row["validation_loss"] for row in progress.history])
-    total, seen = torch.zeros((), device=device), 0
     timed_out = False
-    for number, (start, end) in enumerate(steps):
-        taken = progress.epoch * len(steps) + number
+    for start, end in steps[progress.step :]:
+        taken = progress.epoch * len(steps) + progress.step
         rate = training.optimizer.lr * factor(taken, training.epochs * len(steps))
-        total += parts.step(order[start:end], rate, taken) * (end - start)
+        state.losses.add(parts.step(order[start:end], rate, taken))
         if training.ema is not None:
-            averaging.update(parts.mean, job.network, training.ema, taken)
-        seen = end
-        if time.monotonic() > parts.deadline:
-            timed_out = True
-            break
-    return float(total) / seen, timed_out
+            averaging.update(state.mean, job.network, training.ema, taken)
+        progress.step += 1
+        if time.monotonic() >= parts.pace.due:
+            timed_out = parts.pace.is_over
+            if timed_out or progress.step == len(steps):
+                break
+            _save(job, parts, state, began)
+    return recorded.mean(state.losses.read(), [end - start for start, end in steps[: progress.step]]), timed_out
+
+
+def _save(job: Job, parts: _Parts, state: State, began: float) -> None:
+    """A checkpoint within an epoch that `began` then."""
+    with parts.pace.saving():
+        state.progress.under_way = time.monotonic() - began
+        state.drawn = generators.drawn(job.train.device)
+        checkpoints.save_checkpoint(job.folder, job.network, parts.optimizer, state)
 
 
 def _validate(job: Job, parts: _Parts) -> tuple[float, dict[str, float]]:
@@ -180,7 +193,7 @@ def _steps(job: Job) -> list[tuple[int, int]]:
     return [(group[0][0], group[-1][1]) for group in taken]
 
 
-def _parts(job: Job, optimizer: torch.optim.Optimizer, mean: Weights, progress: Progress) -> _Parts:
+def _parts(job: Job, optimizer: torch.optim.Optimizer, progress: Progress) -> _Parts:
     training = job.training
     weights = None
     if training.class_weights == "balanced" and job.problem == "classification":
@@ -206,8 +219,10 @@ def _parts(job: Job, optimizer: torch.optim.Optimizer, mean: Weights, progress: 
         step=step,
         validation_loss=losses.build(training.loss, job.problem, weights=weights),
         optimizer=optimizer,
-        mean=mean,
-        deadline=time.monotonic() + training.timeout_minutes * 60 - progress.seconds,
+        pace=Pace(
+            job.checkpoint_seconds,
+            time.monotonic() + training.timeout_minutes * 60 - progress.seconds - progress.under_way,
+        ),
     )
 
 
