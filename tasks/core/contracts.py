@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 GateState = Literal["passed", "failed", "skipped", "error"]
 Status = Literal["promoted", "held", "rejected", "stopped", "unchanged", "waiting", "completed"]
 Verdict = Literal["promote", "hold", "reject"]
+Stopped = Literal["epochs", "early_stopping", "timeout", "not_finite"]
 Rule = Literal["first", "superior", "non_inferior"]
 
 STAGES = (
@@ -194,11 +195,13 @@ class Trained:
     """JSON list, one object per epoch: epoch, train_loss, validation_loss, metrics, learning_rate, seconds."""
     best_epoch: int
     epochs: int
-    stopped: Literal["epochs", "early_stopping", "timeout"]
+    stopped: Stopped
     device: str
     parameters: int
     start: str = ""
     """What it began with: which weights, and for fresh ones why. Empty: made before this was kept."""
+    not_finite: dict[str, Any] | None = None
+    """Where a loss that was not finite ended it (see `tasks/train/spoiled.py`)."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def evaluate(context: Context, versioned: Versioned, prepared: Prepared, trained
     baseline, without = baseline_metrics(recipe.problem, training, tested, prepared.classes)
     numbers = {name: tensor.float().numpy() for name, tensor in weights.items()}
     gates = (
-        finite(numbers, scored.bad_rows),
+        finite(numbers, scored.bad_rows, trained.not_finite),
         beats_baseline(
             recipe.metric, metrics["test"], baseline, {**without, **undefined["test"]}, prepared.rows["test"]
         ),

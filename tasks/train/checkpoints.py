@@ -15,7 +15,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load, load_file, save
@@ -25,6 +25,9 @@ from tasks.core.hashing import json_sha256
 from tasks.core.home import write_atomically
 from tasks.train.generators import Drawn
 from tasks.train.recorded import Losses
+
+if TYPE_CHECKING:
+    from tasks.core.contracts import Stopped
 
 POINTER = "checkpoint.json"
 WEIGHTS = "weights.safetensors"
@@ -48,7 +51,10 @@ class Progress:
     """Time spent in the epochs that are done, all attempts together."""
     under_way: float = 0.0
     """Seconds spent in the epoch that is under way, when it was last saved."""
-    stopped: Literal["epochs", "early_stopping", "timeout"] | None = None
+    stopped: Stopped | None = None
+    not_finite: dict[str, int | None] | None = None
+    """The `epoch` whose loss was not finite and the first `step` of it, both from 1; step None: its validation alone.
+    None: no loss was so."""
     history: list[dict[str, Any]] = field(default_factory=list)
 
 

@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from tasks.core.seeds import derive, seed_everything
 from tasks.optim import losses, optimizers, schedules
-from tasks.train import averaging, checkpoints, generators, recorded
+from tasks.train import averaging, checkpoints, generators, recorded, spoiled
 from tasks.train.batches import Rows, batches, bounds, groups, shuffled
 from tasks.train.checkpoints import Progress, State, Weights
 from tasks.train.device import autocast_type, threads_for
@@ -29,6 +29,7 @@ from tasks.train.steps import Form, Parts, Step, Vary, autocast, choose, rates_o
 from tasks.transforms.augment import augmented
 
 if TYPE_CHECKING:
+    from tasks.core.contracts import Stopped
     from tasks.core.preprocessing import Augment
     from tasks.core.recipe import Problem
     from tasks.core.training import Training
@@ -77,6 +78,18 @@ class _Parts:
     pace: Pace
 
 
+@dataclass(frozen=True)
+class _Passed:
+    """What a pass over the training rows came to."""
+
+    loss: float
+    """Mean of a row."""
+    steps: int
+    timed_out: bool
+    spoiled: int | None
+    """First step, from 1, whose loss is not finite."""
+
+
 def fit(job: Job, callbacks: Sequence[Callback] = ()) -> Fitted:
     """Train, or continue a training that was interrupted, and write the best weights and the history."""
     with threads_for(job.train.device, job.step_bytes):
@@ -111,7 +124,7 @@ def _epoch(job: Job, parts: _Parts, state: State) -> None:
     seed_everything(derive(job.training.seed, "epoch", progress.epoch))
     if state.drawn is not None:
         generators.go_on(state.drawn, job.train.device)
-    train_loss, timed_out = _train(job, parts, state, began)
+    passed = _train(job, parts, state, began)
     with averaging.holding(job.network, state.mean):
         validation_loss, metrics = _validate(job, parts)
     seconds = time.monotonic() - began
@@ -121,7 +134,7 @@ def _epoch(job: Job, parts: _Parts, state: State) -> None:
     progress.history.append(
         {
             "epoch": progress.epoch,
-            "train_loss": _finite(train_loss),
+            "train_loss": _finite(passed.loss),
             "validation_loss": _finite(validation_loss),
             "metrics": metrics,
             "learning_rate": float(parts.optimizer.param_groups[0]["lr"]),
@@ -131,16 +144,18 @@ def _epoch(job: Job, parts: _Parts, state: State) -> None:
     better = math.isfinite(validation_loss) and (progress.best_loss is None or validation_loss < progress.best_loss)
     if better:
         progress.best_loss, progress.best_epoch = validation_loss, progress.epoch
-    broken = not (math.isfinite(train_loss) and math.isfinite(validation_loss))
-    progress.stopped = _reason_to_stop(job.training, progress, timed_out, broken)
+    if not (math.isfinite(passed.loss) and math.isfinite(validation_loss)):
+        step = passed.spoiled or spoiled.updated_by(job.network, passed.steps)
+        progress.not_finite = {"epoch": progress.epoch, "step": step}
+    progress.stopped = _reason_to_stop(job.training, progress, passed.timed_out)
     # A training that was never finite still gives its weights, for the gate `finite` to refuse.
     if better or progress.best_loss is None:
         with averaging.holding(job.network, state.mean):
             state.best = checkpoints.snapshot(job.network)
 
 
-def _train(job: Job, parts: _Parts, state: State, began: float) -> tuple[float, bool]:
-    """What is left of a pass over the training rows: mean loss of a row, and whether the time ran out on the way."""
+def _train(job: Job, parts: _Parts, state: State, began: float) -> _Passed:
+    """What is left of a pass over the training rows; ends early where the time is up, or a loss is seen not to be finite."""
     job.network.train()
     training, device, progress = job.training, job.train.device, state.progress
     order = shuffled(len(job.train), training.seed, progress.epoch, device)
@@ -156,10 +171,12 @@ def _train(job: Job, parts: _Parts, state: State, began: float) -> tuple[float, 
         progress.step += 1
         if time.monotonic() >= parts.pace.due:
             timed_out = parts.pace.is_over
-            if timed_out or progress.step == len(steps):
+            if timed_out or progress.step == len(steps) or spoiled.first(state.losses.read()):
                 break
             _save(job, parts, state, began)
-    return recorded.mean(state.losses.read(), [end - start for start, end in steps[: progress.step]]), timed_out
+    values = state.losses.read()
+    mean = recorded.mean(values, [end - start for start, end in steps[: progress.step]])
+    return _Passed(mean, progress.step, timed_out, spoiled.first(values))
 
 
 def _save(job: Job, parts: _Parts, state: State, began: float) -> None:
@@ -181,6 +198,15 @@ def _validate(job: Job, parts: _Parts) -> tuple[float, dict[str, float]]:
     if job.problem == "regression":
         return loss, {}
     return loss, {"accuracy": float((outputs.argmax(dim=1) == targets).float().mean())}
+
+
+def batch_of(job: Job, epoch: int, step: int) -> torch.Tensor:
+    """Positions among the training rows of those in a step, int64 [rows]; `epoch` and `step` count from 1.
+
+    Nothing was kept for it: orders are functions of seed and epoch.
+    """
+    start, end = _steps(job)[step - 1]
+    return shuffled(len(job.train), job.training.seed, epoch - 1, torch.device("cpu"))[start:end]
 
 
 def _precision(job: Job) -> torch.dtype | None:
@@ -234,12 +260,14 @@ def _vary(job: Job) -> Vary | None:
     return lambda inputs, step, part: augmented(inputs, settings, seed, step, part)
 
 
-def _reason_to_stop(training: Training, progress: Progress, timed_out: bool, broken: bool) -> Any:
+def _reason_to_stop(training: Training, progress: Progress, timed_out: bool) -> Stopped | None:
+    if progress.not_finite is not None:
+        # It cannot recover: the weights are not finite either, or are where they give such outputs.
+        return "not_finite"
     if timed_out:
         return "timeout"
     stopping = training.early_stopping
-    # A loss that is no longer finite cannot recover: it is the hardest form of not improving.
-    if broken or (stopping is not None and progress.epoch - progress.best_epoch >= stopping.patience):
+    if stopping is not None and progress.epoch - progress.best_epoch >= stopping.patience:
         return "early_stopping"
     return "epochs" if progress.epoch >= training.epochs else None
 

@@ -60,4 +60,4 @@ def train(context: Context, prepared: Prepared, preflighted: Preflighted) -> Tra
     start = beginning(context, prepared)
     augment = recipe.transforms.augment
     work = job(*sections, prepared, folder, context.recipe_folder, context.folder, start.weights, augment)
-    return train_tracked(work, context, start.sentence)
+    return train_tracked(work, context, start.sentence, folder / "train_rows.parquet")

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from tasks.core.context import Context
 from tasks.core.contracts import Trained
 from tasks.core.recipe import Recipe
 from tasks.stores import runs
-from tasks.train import callbacks, checkpoints, networks
-from tasks.train.loop import Fitted, Job, fit
+from tasks.train import callbacks, checkpoints, networks, spoiled
+from tasks.train.loop import Fitted, Job, batch_of, fit
 
 
-def train_tracked(job: Job, context: Context, start: str) -> Trained:
-    """Train `job`, log every epoch once, and end the run as what it became; `start` says what it begins with.
+def train_tracked(job: Job, context: Context, start: str, rows: Path) -> Trained:
+    """Train `job`, log every epoch once, and end the run as what it became.
+
+    Args:
+        job: The training, in the context's folder.
+        context: Of the stage.
+        start: What it begins with, in words.
+        rows: Parquet file with the column `row_id` of the training rows, in their order.
 
     Raises:
         ServiceError: the tracking store does not answer.
@@ -43,7 +52,24 @@ def train_tracked(job: Job, context: Context, start: str) -> Trained:
         device=job.train.device.type,
         parameters=networks.trainable(job.network),
         start=start,
+        not_finite=_spoiled(job, progress, rows, context),
     )
+
+
+def _spoiled(job: Job, progress: checkpoints.Progress, rows: Path, context: Context) -> dict[str, Any] | None:
+    """Where a loss stopped being finite; the ids of the rows of that step are kept beside the weights."""
+    place = progress.not_finite
+    if place is None:
+        return None
+    epoch, step = place["epoch"], place["step"]
+    if epoch is None or step is None:
+        return {**place, "rows": 0, "file": None}
+    positions = batch_of(job, epoch, step)
+    ids = pd.read_parquet(rows, columns=["row_id"])["row_id"].iloc[positions.numpy()]
+    inputs, _ = job.train.take(positions.to(job.train.device))
+    bad = int((~inputs.isfinite()).flatten(1).any(dim=1).sum())
+    file = spoiled.keep(job.folder, place, [str(row) for row in ids])
+    return {**place, "rows": len(ids), "rows_with_bad_inputs": bad, "file": context.relative(file)}
 
 
 def parameters(recipe: Recipe) -> dict[str, Any]:
