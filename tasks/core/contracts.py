@@ -220,6 +220,8 @@ class Evaluated:
     predictions: str
     report: str
     gates: tuple[Gate, ...]
+    diagnosis: dict[str, Any] = field(default_factory=dict)
+    """What the learning curves say: `verdict`, `finding`, `remedy`, `evidence` (`tasks/evaluate/diagnosis.py`)."""
 
 
 @dataclass(frozen=True)
