@@ -159,7 +159,7 @@ def _train(job: Job, parts: _Parts, state: State, began: float) -> _Passed:
     job.network.train()
     training, device, progress = job.training, job.train.device, state.progress
     order = shuffled(len(job.train), training.seed, progress.epoch, device)
-    steps = _steps(job)
+    steps = steps_of(job)
     factor = schedules.build(training.schedule, [row["validation_loss"] for row in progress.history])
     timed_out = False
     for start, end in steps[progress.step :]:
@@ -205,7 +205,7 @@ def batch_of(job: Job, epoch: int, step: int) -> torch.Tensor:
 
     Nothing was kept for it: orders are functions of seed and epoch.
     """
-    start, end = _steps(job)[step - 1]
+    start, end = steps_of(job)[step - 1]
     return shuffled(len(job.train), job.training.seed, epoch - 1, torch.device("cpu"))[start:end]
 
 
@@ -213,7 +213,7 @@ def _precision(job: Job) -> torch.dtype | None:
     return autocast_type(job.training.precision, job.train.device)
 
 
-def _steps(job: Job) -> list[tuple[int, int]]:
+def steps_of(job: Job) -> list[tuple[int, int]]:
     """First row and end of each step of an epoch; a step takes `training.accumulate` batches."""
     taken = groups(bounds(len(job.train), job.training.batch_size), job.training.accumulate)
     return [(group[0][0], group[-1][1]) for group in taken]
@@ -221,35 +221,44 @@ def _steps(job: Job) -> list[tuple[int, int]]:
 
 def _parts(job: Job, optimizer: torch.optim.Optimizer, progress: Progress) -> _Parts:
     training = job.training
-    weights = None
-    if training.class_weights == "balanced" and job.problem == "classification":
-        weights = losses.balanced_weights(job.train.targets, job.output_size)
-    loss = losses.build(training.loss, job.problem, smoothing=training.label_smoothing, weights=weights)
     form, step = choose(
-        Parts(
-            job.network,
-            loss,
-            optimizer,
-            job.train,
-            training.batch_size,
-            precision=_precision(job),
-            l1=training.l1,
-            clip=training.gradient_clip,
-            vary=_vary(job),
-        ),
-        size=_steps(job)[0][1],
-        count=len(_steps(job)) * (training.epochs - progress.epoch),
+        step_parts(job, optimizer),
+        size=steps_of(job)[0][1],
+        count=len(steps_of(job)) * (training.epochs - progress.epoch),
     )
     return _Parts(
         form=form,
         step=step,
-        validation_loss=losses.build(training.loss, job.problem, weights=weights),
+        validation_loss=losses.build(training.loss, job.problem, weights=_class_weights(job)),
         optimizer=optimizer,
         pace=Pace(
             job.checkpoint_seconds,
             time.monotonic() + training.timeout_minutes * 60 - progress.seconds - progress.under_way,
         ),
     )
+
+
+def step_parts(job: Job, optimizer: torch.optim.Optimizer, batch_size: int | None = None) -> Parts:
+    """What a step of the job works with; by other batches than the recipe's where asked."""
+    training = job.training
+    weights = _class_weights(job)
+    return Parts(
+        job.network,
+        losses.build(training.loss, job.problem, smoothing=training.label_smoothing, weights=weights),
+        optimizer,
+        job.train,
+        batch_size or training.batch_size,
+        precision=_precision(job),
+        l1=training.l1,
+        clip=training.gradient_clip,
+        vary=_vary(job),
+    )
+
+
+def _class_weights(job: Job) -> torch.Tensor | None:
+    if job.training.class_weights == "balanced" and job.problem == "classification":
+        return losses.balanced_weights(job.train.targets, job.output_size)
+    return None
 
 
 def _vary(job: Job) -> Vary | None:
