@@ -192,7 +192,7 @@ class Trained:
     """safetensors file of the best epoch."""
     weights_sha256: str
     history: str
-    """JSON list, one object per epoch: epoch, train_loss, validation_loss, metrics, learning_rate, seconds."""
+    """JSON list, one object per epoch: epoch, train_loss, validation_loss, metrics, learning_rate, seconds, statistics."""
     best_epoch: int
     epochs: int
     stopped: Stopped

@@ -20,7 +20,7 @@ from torch import nn
 
 from tasks.core.seeds import derive, seed_everything
 from tasks.optim import losses, optimizers, schedules
-from tasks.train import averaging, checkpoints, generators, recorded, spoiled
+from tasks.train import averaging, checkpoints, generators, norms, recorded, spoiled
 from tasks.train.batches import Rows, batches, bounds, groups, shuffled
 from tasks.train.checkpoints import Progress, State, Weights
 from tasks.train.device import autocast_type, threads_for
@@ -88,6 +88,8 @@ class _Passed:
     timed_out: bool
     spoiled: int | None
     """First step, from 1, whose loss is not finite."""
+    statistics: dict[str, float | None]
+    """Of the last step (`tasks/train/norms.py`); empty where the pass ended before it."""
 
 
 def fit(job: Job, callbacks: Sequence[Callback] = ()) -> Fitted:
@@ -139,6 +141,7 @@ def _epoch(job: Job, parts: _Parts, state: State) -> None:
             "metrics": metrics,
             "learning_rate": float(parts.optimizer.param_groups[0]["lr"]),
             "seconds": round(seconds, 4),
+            "statistics": passed.statistics,
         }
     )
     better = math.isfinite(validation_loss) and (progress.best_loss is None or validation_loss < progress.best_loss)
@@ -162,7 +165,10 @@ def _train(job: Job, parts: _Parts, state: State, began: float) -> _Passed:
     steps = steps_of(job)
     factor = schedules.build(training.schedule, [row["validation_loss"] for row in progress.history])
     timed_out = False
+    before: list[torch.Tensor] = []
     for start, end in steps[progress.step :]:
+        if progress.step == len(steps) - 1:
+            before = norms.weights_now(job.network)
         taken = progress.epoch * len(steps) + progress.step
         rate = training.optimizer.lr * factor(taken, training.epochs * len(steps))
         state.losses.add(parts.step(order[start:end], rate, taken))
@@ -174,9 +180,10 @@ def _train(job: Job, parts: _Parts, state: State, began: float) -> _Passed:
             if timed_out or progress.step == len(steps) or spoiled.first(state.losses.read()):
                 break
             _save(job, parts, state, began)
+    sizes = norms.norms(job.network, before) if before else None
     values = state.losses.read()
     mean = recorded.mean(values, [end - start for start, end in steps[: progress.step]])
-    return _Passed(mean, progress.step, timed_out, spoiled.first(values))
+    return _Passed(mean, progress.step, timed_out, spoiled.first(values), norms.told(sizes))
 
 
 def _save(job: Job, parts: _Parts, state: State, began: float) -> None:

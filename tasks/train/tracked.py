@@ -93,8 +93,9 @@ def parameters(recipe: Recipe) -> dict[str, Any]:
 
 def _curves(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the history under names that say what they are beside the final `validation_…` and `test_…`."""
-    values = {name: value for name, value in row.items() if name != "metrics"}
-    return values | {f"epoch_{name}": value for name, value in row.get("metrics", {}).items()}
+    values = {name: value for name, value in row.items() if name not in ("metrics", "statistics")}
+    values |= {f"epoch_{name}": value for name, value in row.get("metrics", {}).items()}
+    return values | {f"statistics/{name}": value for name, value in row.get("statistics", {}).items()}
 
 
 def _train(job: Job, context: Context, run_id: str) -> Fitted:

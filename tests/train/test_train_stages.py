@@ -19,6 +19,7 @@ from tasks.models.predict import forward
 from tasks.stores import runs
 from tasks.train import checkpoints
 from tasks.train.batches import shuffled
+from tasks.train.norms import NAMES
 from tasks.train.stage import preflight, train
 
 ROOT = Path(__file__).parents[2]
@@ -133,7 +134,8 @@ def test_the_rows_of_the_step_that_broke_a_training_are_kept_by_their_ids(home, 
 def test_no_value_of_a_row_reaches_the_tracking_store(home, prepared, preflighted):
     trained = train(context(home, "train", "training.epochs=5"), prepared, preflighted)
     run = runs.open_tracking(home).get_run(trained.run_id)
-    assert set(run.data.metrics) == {"train_loss", "validation_loss", "epoch_accuracy", "learning_rate", "seconds"}
+    curves = {"train_loss", "validation_loss", "epoch_accuracy", "learning_rate", "seconds"}
+    assert set(run.data.metrics) == curves | {f"statistics/{name}" for name in NAMES}
     sections = {name.partition(".")[0] for name in run.data.params}
     assert sections == {"problem", "model", "training", "transforms", "data", "retraining"}
     assert not [name for name in run.data.params if name.startswith(("data.reader", "data.features"))]
