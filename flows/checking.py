@@ -148,9 +148,25 @@ def _try_parts(loaded: LoadedRecipe, home: Home, outputs: dict[str, Any]) -> tup
         prepared = outputs["prepare"]
         tried = check_model(model, prepared.input_shape, prepared.output_size, loaded.folder)
         parts += [f"{model.ref}: {line}" for line in tried]
+    parts += _listeners(loaded)
     policy = loaded.recipe.retraining
     if policy.kind == "custom":
         from tasks.retrain.conformance import check_policy
 
         parts += [f"{policy.ref}: {line}" for line in check_policy(policy, loaded.folder)]
     return tuple(parts)
+
+
+def _listeners(loaded: LoadedRecipe) -> list[str]:
+    """Callbacks of the recipe's own, made once; and TensorBoard, where it is asked for."""
+    training = loaded.recipe.training
+    if training.tensorboard:
+        from tasks.train.mirror import require_tensorboard
+
+        require_tensorboard()
+    if not training.callbacks:
+        return []
+    from tasks.train.own import own
+
+    own(training.callbacks, loaded.folder)
+    return [f"{callback.ref}: can be made, and listens to the training" for callback in training.callbacks]

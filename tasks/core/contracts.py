@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 GateState = Literal["passed", "failed", "skipped", "error"]
 Status = Literal["promoted", "held", "rejected", "stopped", "unchanged", "waiting", "completed"]
 Verdict = Literal["promote", "hold", "reject"]
-Stopped = Literal["epochs", "early_stopping", "timeout", "not_finite"]
+Stopped = Literal["epochs", "early_stopping", "timeout", "not_finite", "callback"]
 Rule = Literal["first", "superior", "non_inferior"]
 
 STAGES = (
@@ -192,7 +192,8 @@ class Trained:
     """safetensors file of the best epoch."""
     weights_sha256: str
     history: str
-    """JSON list, one object per epoch: epoch, train_loss, validation_loss, metrics, learning_rate, seconds, statistics."""
+    """JSON list, one object per epoch: epoch, train_loss, validation_loss, metrics, learning_rate, seconds,
+    statistics."""
     best_epoch: int
     epochs: int
     stopped: Stopped

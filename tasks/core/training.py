@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.core.blocks import Block
+from tasks.core.blocks import Block, Custom
 from tasks.core.objective import AutoLoss, Loss
 
 
@@ -193,6 +193,13 @@ class Training(Block):
     """Of the first weights, dropout and the order of the rows."""
     timeout_minutes: float = Field(default=60.0, gt=0)
     """Training ends after so many minutes, with its best epoch so far."""
+
+    keep_every: int | None = Field(default=None, gt=0)
+    """Keep the weights of every so manieth epoch in a file of their own beside the best; none: the best alone."""
+    callbacks: tuple[Custom, ...] = ()
+    """Classes of your own with `on_epoch(progress, network)`, `on_end(progress, network)` or both."""
+    tensorboard: bool = False
+    """Write what MLflow is told as event files for TensorBoard too; needs the extra `tensorboard`."""
 
     @model_validator(mode="after")
     def _plateaus_are_seen_before_the_end(self) -> Training:

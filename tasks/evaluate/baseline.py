@@ -49,8 +49,12 @@ def baseline_metrics(
 
 
 def guess_loss(
-    loss: Loss, problem: Literal["classification", "regression"], training: np.ndarray, validation: np.ndarray,
-    classes: int, balanced: bool,
+    loss: Loss,
+    problem: Literal["classification", "regression"],
+    training: np.ndarray,
+    validation: np.ndarray,
+    classes: int,
+    balanced: bool,
 ) -> float:
     """The training's own loss on the validation rows, had the network outputs that ignore its inputs.
 

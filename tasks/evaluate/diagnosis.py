@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Any, Literal
 
@@ -95,7 +96,9 @@ def _cut_short(known: _Rows, best: Mapping[str, Any], stopped: str, evidence: Ma
     if not _still_falling(known, best):
         return None
     if stopped == "timeout":
-        finding = f"Underfitting: training.timeout_minutes cut the training short while its loss was falling ({_gap(best)})."
+        finding = (
+            f"Underfitting: training.timeout_minutes cut the training short while its loss was falling ({_gap(best)})."
+        )
         return "underfitting", finding, "Raise training.timeout_minutes, or try a higher learning rate."
     finding = f"Underfitting: the validation loss was still falling when training ended ({_gap(best)})."
     return "underfitting", finding, "More training.epochs may help, or a higher learning rate."
@@ -110,10 +113,10 @@ def _learned_little(known: _Rows, best: Mapping[str, Any], stopped: str, evidenc
         if train > validation / WIDE_GAP:
             return "underfitting", f"{finding} ({_gap(best)}).", remedy
     first = known[0]
-    if train > LITTLE * float(first["train_loss"]) and validation > LITTLE * float(first["validation_loss"]):
-        # A first epoch can already have learned what there is.
-        if guess is None or validation > LITTLE * guess:
-            return "underfitting", f"Underfitting: the losses hardly fell ({_gap(best)}).", remedy
+    hardly_fell = train > LITTLE * float(first["train_loss"]) and validation > LITTLE * float(first["validation_loss"])
+    # A first epoch can already have learned what there is.
+    if hardly_fell and (guess is None or validation > LITTLE * guess):
+        return "underfitting", f"Underfitting: the losses hardly fell ({_gap(best)}).", remedy
     return None
 
 
@@ -132,10 +135,14 @@ def _too_far(known: _Rows, best: Mapping[str, Any], stopped: str, evidence: Mapp
     if later is None or later <= RISE * validation or later - validation <= least:
         return None
     finding = (
-        f"Overfitting past epoch {best['epoch']}: the validation loss was {validation:.3g} there and {later:.3g} in the "
-        f"epochs after it; the weights of epoch {best['epoch']} were kept."
+        f"Overfitting past epoch {best['epoch']}: the validation loss was {validation:.3g} there and {later:.3g} in "
+        f"the epochs after it; the weights of epoch {best['epoch']} were kept."
     )
-    return "overfitting", finding, "Nothing is lost; dropout, weight decay or a lower learning rate may allow more epochs."
+    return (
+        "overfitting",
+        finding,
+        "Nothing is lost; dropout, weight decay or a lower learning rate may allow more epochs.",
+    )
 
 
 def _evidence(history: _Rows, known: _Rows, best: Mapping[str, Any] | None, guess: float | None) -> dict[str, Any]:
@@ -151,12 +158,14 @@ def _evidence(history: _Rows, known: _Rows, best: Mapping[str, Any] | None, gues
         "first_validation_loss": float(known[0]["validation_loss"]) if known else None,
         "later_validation_loss": median(later) if later else None,
         "guess_loss": guess,
-        "leaps": sum(_leaps(before, after, known[0]) for before, after in zip(known, known[1:], strict=False)),
+        "leaps": sum(_leaps(before, after, known[0]) for before, after in pairwise(known)),
     }
 
 
 def _leaps(before: Mapping[str, Any], after: Mapping[str, Any], first: Mapping[str, Any]) -> bool:
-    return any(float(after[name]) - float(before[name]) > share * abs(float(first[name])) for name, share in LEAP.items())
+    return any(
+        float(after[name]) - float(before[name]) > share * abs(float(first[name])) for name, share in LEAP.items()
+    )
 
 
 def _gap(best: Mapping[str, Any]) -> str:

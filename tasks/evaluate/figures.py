@@ -96,7 +96,11 @@ def training_figures(history: Sequence[Mapping[str, Any]], best_epoch: int) -> l
 def _statistics(history: Sequence[Mapping[str, Any]], epochs: Sequence[float]) -> list[Figure]:
     """Sizes of gradient, weights and update by epoch, as powers of ten; nothing where none was measured."""
     lines = []
-    for label, name in (("gradient", "gradient_norm"), ("weights", "weight_norm"), ("update / weights", "update_ratio")):
+    for label, name in (
+        ("gradient", "gradient_norm"),
+        ("weights", "weight_norm"),
+        ("update / weights", "update_ratio"),
+    ):
         values = np.array([float(row.get("statistics", {}).get(name) or np.nan) for row in history])
         if np.isfinite(values).any():
             lines.append(Line(label, epochs, np.log10(values)))

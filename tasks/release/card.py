@@ -19,6 +19,7 @@ ENDED = {
     "early_stopping": "early stopping",
     "timeout": "timeout",
     "not_finite": "a loss that was not finite",
+    "callback": "a callback of the recipe",
 }
 """Why a training stopped → in words."""
 

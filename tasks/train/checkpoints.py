@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 POINTER = "checkpoint.json"
 WEIGHTS = "weights.safetensors"
 HISTORY = "history.json"
+KEPT = "epoch-{:04d}.safetensors"
+"""Weights of an epoch that the recipe asks to keep."""
 
 Weights = dict[str, torch.Tensor]
 

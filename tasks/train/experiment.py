@@ -17,6 +17,8 @@ from tasks.train import batches, device, networks
 from tasks.train.checkpoints import Weights
 from tasks.train.loop import Job
 from tasks.train.memory import need
+from tasks.train.mirror import require_tensorboard
+from tasks.train.own import own
 from tasks.train.preflight import Probe, fits_in_memory, run_gates
 from tasks.train.start import Start
 
@@ -46,9 +48,10 @@ def preflight(
 
     Raises:
         RequestError: the loss needs two classes, or the network cannot be built, fails, or gives outputs of another
-            shape.
+            shape; or a callback cannot be made, or TensorBoard is asked for and absent.
     """
     _two_classes(training, prepared)
+    _watchers(training, recipe_folder)
     place = device.choose(training.device)
     inputs = np.load(folder / "train_inputs.npy", mmap_mode="r")
     # Spread over all rows, in their order: rows are sorted by a hash or an id, and ids can be sorted by time.
@@ -119,6 +122,13 @@ def job(
         step_bytes=step.activations,
         augment=augment,
     )
+
+
+def _watchers(training: Training, recipe_folder: Path) -> None:
+    """See that whoever is to be told of the training can be, before it is paid for."""
+    if training.tensorboard:
+        require_tensorboard()
+    own(training.callbacks, recipe_folder)
 
 
 def _two_classes(training: Training, prepared: Prepared) -> None:

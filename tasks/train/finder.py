@@ -17,7 +17,8 @@ from tasks.core.seeds import derive, seed_everything
 from tasks.optim import optimizers
 from tasks.train import steps
 from tasks.train.device import threads_for
-from tasks.train.loop import Job, batch_of, step_parts, steps_of
+from tasks.train.loop import Job
+from tasks.train.stepping import batch_of, step_parts, steps_of
 from tasks.train.undo import undone
 
 LOWEST, HIGHEST, STEPS = 1e-6, 10.0, 120

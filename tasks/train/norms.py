@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 NAMES = ("gradient_norm", "weight_norm", "update_ratio")
-"""Euclidean norms over all trained parameters together; the last is that of the step's update over that of the weights."""
+"""Euclidean norms over all trained parameters together; the last is the step's update over the weights."""
 
 _TINY = 1e-30
 

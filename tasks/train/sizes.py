@@ -13,8 +13,9 @@ from torch import nn
 from tasks.optim import optimizers
 from tasks.train import steps
 from tasks.train.device import free_bytes, threads_for
-from tasks.train.loop import Job, step_parts
+from tasks.train.loop import Job
 from tasks.train.memory import Need, need
+from tasks.train.stepping import step_parts
 from tasks.train.undo import undone
 
 FIRST = 8

@@ -25,7 +25,7 @@ def first(losses: torch.Tensor) -> int | None:
 
 
 def updated_by(network: nn.Module, steps: int) -> int | None:
-    """The last of so many steps, where it left weights or buffers that are not finite though its loss was; else None."""
+    """The last of so many steps, where it left weights or buffers that are not finite though its loss was."""
     kinds = (value for value in network.state_dict().values() if value.is_floating_point())
     return steps if any(not bool(value.isfinite().all()) for value in kinds) else None
 

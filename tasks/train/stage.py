@@ -25,6 +25,8 @@ STARTING = ("retraining.start_from", "data.target", "data.id", "data.time", "dat
         "training.precision",
         "training.device",
         "training.seed",
+        "training.callbacks",
+        "training.tensorboard",
         *STARTING,
     ),
     libraries=("numpy", "torch"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,13 @@ from tasks.core.context import Context
 from tasks.core.contracts import Trained
 from tasks.core.recipe import Recipe
 from tasks.stores import runs
-from tasks.train import callbacks, checkpoints, networks, spoiled
-from tasks.train.loop import Fitted, Job, batch_of, fit
+from tasks.train import checkpoints, networks, spoiled
+from tasks.train.callbacks import Announce, HistoryLog, curves
+from tasks.train.loop import Fitted, Job, fit
+from tasks.train.mirror import FOLDER, Mirror
+from tasks.train.own import own
+from tasks.train.samples import contact_sheet
+from tasks.train.stepping import batch_of
 
 
 def train_tracked(job: Job, context: Context, start: str, rows: Path) -> Trained:
@@ -91,16 +95,17 @@ def parameters(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _curves(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the history under names that say what they are beside the final `validation_…` and `test_…`."""
-    values = {name: value for name, value in row.items() if name not in ("metrics", "statistics")}
-    values |= {f"epoch_{name}": value for name, value in row.get("metrics", {}).items()}
-    return values | {f"statistics/{name}": value for name, value in row.get("statistics", {}).items()}
-
-
 def _train(job: Job, context: Context, run_id: str) -> Fitted:
-    log = callbacks.HistoryLog(lambda rows: runs.log_history(context.home, run_id, [_curves(row) for row in rows]))
-    announce = callbacks.announce(job.training.epochs, context.progress)
-    fitted = fit(job, (announce, log))
-    log.flush(fitted.progress)
+    training = job.training
+    own_ones = own(training.callbacks, context.recipe_folder)
+    mirror = Mirror(job.folder / FOLDER) if training.tensorboard else None
+    sheet = contact_sheet(job)
+    if sheet is not None:
+        runs.log_files(context.home, run_id, [sheet], "samples")
+    log = HistoryLog(lambda rows: runs.log_history(context.home, run_id, [curves(row) for row in rows]))
+    # Own ones come first, so that the others hear of an end they ask for.
+    others = [Announce(training.epochs, context.progress), log, *([mirror] if mirror else [])]
+    fitted = fit(job, [*own_ones, *others])
+    if mirror is not None:
+        runs.log_files(context.home, run_id, mirror.files, FOLDER)
     return fitted

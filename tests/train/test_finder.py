@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_sizes_are_powers_of_two_that_fit(make_job):
     make = lambda: networks.make(Mlp(hidden=(8,)), (3,), 2, Path())  # noqa: E731
     sizes = fitting(job, make, allowed=10**9)
     assert [rows for rows, _ in sizes] == [8, 16, 32, 64]
-    assert all(one.total < other.total for (_, one), (_, other) in zip(sizes, sizes[1:], strict=False))
+    assert all(one.total < other.total for (_, one), (_, other) in pairwise(sizes))
     assert [rows for rows, _ in fitting(job, make, allowed=sizes[1][1].total)] == [8, 16]
     # The smallest is offered whatever there is: the gate `fits_in_memory` says the rest.
     assert [rows for rows, _ in fitting(job, make, allowed=0)] == [8]

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from tasks.train import checkpoints, spoiled
-from tasks.train.loop import batch_of, fit
+from tasks.train.loop import fit
+from tasks.train.stepping import batch_of
 from tests.train.interrupting import folder
 
 LATER = {"checkpoint_seconds": 3600.0}
