@@ -164,6 +164,10 @@ def _listeners(loaded: LoadedRecipe) -> list[str]:
         from tasks.train.mirror import require_tensorboard
 
         require_tensorboard()
+    if training.lightning is not None:
+        from tasks.train.by_lightning import require_lightning
+
+        require_lightning()
     if not training.callbacks:
         return []
     from tasks.train.own import own

@@ -70,8 +70,10 @@ def _found(found: dict[str, Any]) -> list[str]:
         lines.append(f"  training.optimizer.lr={rate['suggested']:g}   {why}")
     if sizes := found.get("training.batch_size"):
         chosen = next(size for size in sizes["tried"] if size["rows"] == sizes["suggested"])
-        speed = f"{chosen['rows_per_second']:,.0f} rows a second, and larger batches are hardly faster"
-        lines.append(f"  training.batch_size={sizes['suggested']}   {speed}; up to {sizes['largest']:,} fit in memory")
+        why = (
+            f"{chosen['rows_per_second']:,.0f} rows a second; larger ones are hardly faster or leave an epoch few steps"
+        )
+        lines.append(f"  training.batch_size={sizes['suggested']}   {why}; up to {sizes['largest']:,} fit in memory")
     return lines
 
 

@@ -201,6 +201,21 @@ class Training(Block):
     tensorboard: bool = False
     """Write what MLflow is told as event files for TensorBoard too; needs the extra `tensorboard`."""
 
+    lightning: Custom | None = None
+    """A LightningModule of your own that trains the network of `model`, made as `Name(network, **args)`; its loss,
+    optimizer and schedule take the place of those here. Needs the extra `lightning`."""
+
+    @model_validator(mode="after")
+    def _lightning_has_its_own(self) -> Training:
+        ours = ("class_weights", "label_smoothing", "optimizer", "schedule", "l1", "ema")
+        fields = type(self).model_fields
+        given = [name for name in ours if getattr(self, name) != fields[name].get_default(call_default_factory=True)]
+        if self.lightning is not None and given:
+            raise ValueError(
+                f"{given[0]} would do nothing, as the module of lightning says how the weights are found; take it out"
+            )
+        return self
+
     @model_validator(mode="after")
     def _plateaus_are_seen_before_the_end(self) -> Training:
         schedule, stopping = self.schedule, self.early_stopping

@@ -43,11 +43,10 @@ def evaluate(context: Context, versioned: Versioned, prepared: Prepared, trained
     tested = scored.of("test")["target"].to_numpy()
     baseline, without = baseline_metrics(recipe.problem, training, tested, prepared.classes)
     numbers = {name: tensor.float().numpy() for name, tensor in weights.items()}
+    unknown = {**without, **undefined["test"]}
     gates = (
         finite(numbers, scored.bad_rows, trained.not_finite),
-        beats_baseline(
-            recipe.metric, metrics["test"], baseline, {**without, **undefined["test"]}, prepared.rows["test"]
-        ),
+        beats_baseline(recipe.metric, metrics["test"], baseline, unknown, prepared.rows["test"]),
         thresholds(recipe.gates.thresholds, metrics["test"], undefined["test"]),
     )
     context.progress(0.6, "writing the evaluation page")
@@ -89,9 +88,9 @@ def _diagnosis(
 ) -> Diagnosis:
     """What the curves say, beside the loss of a guess on the same rows."""
     recipe, folder = context.recipe, context.home.path(prepared.folder)
-    targets = [np.load(folder / f"{split}_targets.npy") for split in ("train", "validation")]
+    known, targets = (np.load(folder / f"{split}_targets.npy") for split in ("train", "validation"))
     balanced = recipe.training.class_weights == "balanced"
-    guess = guess_loss(recipe.training.loss, recipe.problem, *targets, prepared.output_size, balanced)
+    guess = guess_loss(recipe.training.loss, recipe.problem, known, targets, prepared.output_size, balanced)
     return diagnose(history, trained.best_epoch, trained.stopped, guess if np.isfinite(guess) else None)
 
 

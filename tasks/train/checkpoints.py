@@ -73,6 +73,8 @@ class State:
     """Of the steps done of the epoch that is under way."""
     drawn: Drawn | None = None
     """Where the generators stand within an epoch; None: it has just begun."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Plain values of whoever trains in our place, as JSON holds them."""
 
 
 def snapshot(network: nn.Module) -> Weights:
@@ -88,6 +90,7 @@ def save_checkpoint(folder: Path, network: nn.Module, optimizer: torch.optim.Opt
     if progress.step and state.drawn is not None:
         tensors |= {"losses": state.losses.read()} | _above("random.", state.drawn.tensors)
         numbers |= _above("random.", state.drawn.numbers)
+    numbers |= _above("extra.", state.extra)
     file = f"checkpoint-{progress.epoch}-{progress.step}.safetensors"
     digest = write_tensors(folder / file, tensors)
     _point_to(folder, file, digest, progress, numbers)
@@ -115,9 +118,20 @@ def restore(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer) 
         {name: tensor.to(device) for name, tensor in _below(part, tensors).items()} for part in ("best.", "mean.")
     )
     if not progress.step:
-        return State(progress, best, mean)
+        return State(progress, best, mean, extra=_below("extra.", numbers))
     drawn = Drawn(_below("random.", tensors), _below("random.", numbers))
     return State(progress, best, mean, Losses(tensors["losses"]), drawn)
+
+
+def peek(folder: Path) -> State | None:
+    """The counters and the best weights, on the CPU, of what `restore` would bring back; None where it would not."""
+    found = _intact(folder)
+    if found is None:
+        return None
+    pointer, payload = found
+    tensors = load(payload)
+    best = tensors if pointer["file"] == WEIGHTS else _below("best.", tensors)
+    return State(Progress(**pointer["progress"]), best)
 
 
 def finish(folder: Path, best: Weights, progress: Progress) -> str:

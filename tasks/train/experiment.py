@@ -14,6 +14,7 @@ from tasks.core.recipe import Problem
 from tasks.core.seeds import seed_everything
 from tasks.core.training import Training
 from tasks.train import batches, device, networks
+from tasks.train.by_lightning import wrapped
 from tasks.train.checkpoints import Weights
 from tasks.train.loop import Job
 from tasks.train.memory import need
@@ -76,6 +77,8 @@ def preflight(
     memory = fits_in_memory(probe)
     if not memory.blocks:
         networks.check_outputs(probe.make(), model, *shape, rows=min(probe.batch_size, 2))
+    if training.lightning is not None:
+        wrapped(training.lightning, networks.make(model, *shape, recipe_folder), recipe_folder)
     step = need(probe.make, prepared.input_shape, probe.batch_size, training.optimizer.kind)
     with device.threads_for(place, step.activations):
         begun = start.sentence if start is not None and start.weights is not None else ""

@@ -32,7 +32,7 @@ def norms(network: nn.Module, before: list[torch.Tensor]) -> torch.Tensor:
     if not trained:
         return torch.zeros(3)
     gradients = [weight.grad for weight in network.parameters() if weight.requires_grad and weight.grad is not None]
-    update = _norm(torch._foreach_sub(trained, before))
+    update = _norm(list(torch._foreach_sub(trained, before)))
     weights = _norm(before)
     gradient = _norm(gradients) if gradients else torch.zeros_like(update)
     return torch.stack([gradient, _norm(trained), update / weights.clamp(min=_TINY)])
@@ -48,4 +48,5 @@ def told(values: torch.Tensor | None) -> dict[str, float | None]:
 
 def _norm(tensors: list[torch.Tensor]) -> torch.Tensor:
     """Euclidean norm of all of them as one vector, in few launches."""
-    return torch.linalg.vector_norm(torch.stack(list(torch._foreach_norm(tensors))).float())
+    norm: torch.Tensor = torch.linalg.vector_norm(torch.stack(list(torch._foreach_norm(tensors))).float())
+    return norm

@@ -26,6 +26,7 @@ STARTING = ("retraining.start_from", "data.target", "data.id", "data.time", "dat
         "training.device",
         "training.seed",
         "training.callbacks",
+        "training.lightning",
         "training.tensorboard",
         *STARTING,
     ),

@@ -12,7 +12,8 @@ from tasks.core.contracts import Trained
 from tasks.core.recipe import Recipe
 from tasks.stores import runs
 from tasks.train import checkpoints, networks, spoiled
-from tasks.train.callbacks import Announce, HistoryLog, curves
+from tasks.train.by_lightning import fit_by_lightning, wrapped
+from tasks.train.callbacks import Announce, Callback, HistoryLog, curves
 from tasks.train.loop import Fitted, Job, fit
 from tasks.train.mirror import FOLDER, Mirror
 from tasks.train.own import own
@@ -104,8 +105,12 @@ def _train(job: Job, context: Context, run_id: str) -> Fitted:
         runs.log_files(context.home, run_id, [sheet], "samples")
     log = HistoryLog(lambda rows: runs.log_history(context.home, run_id, [curves(row) for row in rows]))
     # Own ones come first, so that the others hear of an end they ask for.
-    others = [Announce(training.epochs, context.progress), log, *([mirror] if mirror else [])]
-    fitted = fit(job, [*own_ones, *others])
+    others: list[Callback] = [Announce(training.epochs, context.progress), log, *([mirror] if mirror else [])]
+    if training.lightning is None:
+        fitted = fit(job, [*own_ones, *others])
+    else:
+        module = wrapped(training.lightning, job.network, context.recipe_folder)
+        fitted = fit_by_lightning(job, module, [*own_ones, *others])
     if mirror is not None:
         runs.log_files(context.home, run_id, mirror.files, FOLDER)
     return fitted
