@@ -48,6 +48,7 @@ TRAINING = {
     "l1": 0.0,
     "accumulate": 1,
     "ema": None,
+    "keep_every": None,
     "seed": 0,
 }
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,23 @@ class Checked:
     gates: tuple[Gate, ...]
     parts: tuple[str, ...]
     """One line per custom part that was tried."""
+    found: dict[str, Any]
+    """What was looked for: field of the recipe → `suggested`, and what it was chosen from."""
 
 
-def check(loaded: LoadedRecipe, tell: Callable[[str], None] = lambda text: None) -> Checked:
+LOOKED_FOR = ("training.optimizer.lr", "training.batch_size")
+"""Settings that can be looked for by trying."""
+
+
+def check(
+    loaded: LoadedRecipe, tell: Callable[[str], None] = lambda text: None, look_for: Collection[str] = ()
+) -> Checked:
     """Ingest and validate, and see that the network takes such features; try a custom model's first steps.
+
+    Args:
+        loaded: The recipe.
+        tell: Takes a line of text before each step.
+        look_for: Of `LOOKED_FOR`, settings to find good values of by training for a moment.
 
     Raises:
         RequestError: the data cannot be read, the network does not fit them, a custom part does not conform, or what
@@ -42,7 +55,7 @@ def check(loaded: LoadedRecipe, tell: Callable[[str], None] = lambda text: None)
     """
     check_space(loaded, loaded.recipe.tuning.space)
     custom_model = loaded.recipe.model.kind == "custom"
-    last = "preflight" if custom_model else "validate"
+    last = "preflight" if custom_model else "prepare" if look_for else "validate"
     names = [name for name in STAGES[: STAGES.index(last) + 1] if name != "explore"]
     stages = [LIFE_CYCLE[name] for name in names]
     with tempfile.TemporaryDirectory(prefix="evergreen-check-") as folder:
@@ -60,7 +73,37 @@ def check(loaded: LoadedRecipe, tell: Callable[[str], None] = lambda text: None)
         features = resolve(ingested.columns, loaded.recipe.data) if ingested else {}
         _fit_together(loaded, features)
         kinds: dict[str, str] = {name: feature.kind for name, feature in features.items()}
-        return Checked(ingested.rows if ingested else 0, kinds, execution.gates, parts)
+        found = _found(loaded, home, outputs, look_for, tell)
+        return Checked(ingested.rows if ingested else 0, kinds, execution.gates, parts, found)
+
+
+def _found(
+    loaded: LoadedRecipe, home: Home, outputs: Mapping[str, Any], look_for: Collection[str], tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Values found by trying; none where a gate stopped the rows from being prepared."""
+    prepared = outputs.get("prepare")
+    if prepared is None or not look_for:
+        return {}
+    from tasks.train import experiment
+
+    recipe, folder = loaded.recipe, home.path(prepared.folder)
+    sections = (recipe.problem, recipe.model, recipe.training)
+    work = experiment.job(*sections, prepared, folder, loaded.folder, folder, augment=recipe.transforms.augment)
+    found: dict[str, Any] = {}
+    if "training.optimizer.lr" in look_for:
+        tell("trying learning rates …")
+        from tasks.train.finder import find_rate
+
+        found["training.optimizer.lr"] = asdict(find_rate(work))
+    if "training.batch_size" in look_for:
+        tell("trying batch sizes …")
+        from tasks.train import networks
+        from tasks.train.sizes import find_size
+
+        shape = (prepared.input_shape, prepared.output_size)
+        sizes = find_size(work, lambda: networks.make(recipe.model, *shape, loaded.folder))
+        found["training.batch_size"] = asdict(sizes)
+    return found
 
 
 def _fit_together(loaded: LoadedRecipe, features: Mapping[str, Feature]) -> None:
@@ -108,9 +151,29 @@ def _try_parts(loaded: LoadedRecipe, home: Home, outputs: dict[str, Any]) -> tup
         prepared = outputs["prepare"]
         tried = check_model(model, prepared.input_shape, prepared.output_size, loaded.folder)
         parts += [f"{model.ref}: {line}" for line in tried]
+    parts += _listeners(loaded)
     policy = loaded.recipe.retraining
     if policy.kind == "custom":
         from tasks.retrain.conformance import check_policy
 
         parts += [f"{policy.ref}: {line}" for line in check_policy(policy, loaded.folder)]
     return tuple(parts)
+
+
+def _listeners(loaded: LoadedRecipe) -> list[str]:
+    """Callbacks of the recipe's own, made once; and TensorBoard, where it is asked for."""
+    training = loaded.recipe.training
+    if training.tensorboard:
+        from tasks.train.mirror import require_tensorboard
+
+        require_tensorboard()
+    if training.lightning is not None:
+        from tasks.train.by_lightning import require_lightning
+
+        require_lightning()
+    if not training.callbacks:
+        return []
+    from tasks.train.own import own
+
+    own(training.callbacks, loaded.folder)
+    return [f"{callback.ref}: can be made, and listens to the training" for callback in training.callbacks]

@@ -17,8 +17,8 @@ from tasks.core.recipe import Recipe
 from tasks.evaluate.score import score, split_metrics
 from tasks.prepare.arrays import prepare_parts
 from tasks.train import experiment
+from tasks.train.callbacks import Callback
 from tasks.train.checkpoints import Progress
-from tasks.train.loop import Callback, fit
 
 Parts = dict[str, pd.DataFrame]
 """Rows by what is done with them: `train` is learned from, `validation` chooses the epoch, `test` is held out."""
@@ -67,7 +67,7 @@ def train(
     sections = (recipe.problem, recipe.model, recipe.training)
     augment = recipe.transforms.augment
     job = experiment.job(*sections, arrays.prepared, arrays.folder, recipe_folder, work, augment=augment)
-    return job.network, fit(job, callbacks).progress
+    return job.network, experiment.carry_out(job, recipe_folder, callbacks).progress
 
 
 def measure(

@@ -132,6 +132,8 @@ def _section(schema: Schema, path: str, field: Schema) -> str:
         lines.append(f"{about}\n")
     if len(kinds) == 1:
         same = _escaped(kinds[0].get("description", ""))
+        if "kind" in kinds[0]["properties"]:
+            same = f"**`kind: {_kind_of(kinds[0])}`** {same}"
         return "\n".join([*lines, *([f"{same}\n"] if same and same != about else []), _table(schema, kinds[0], path)])
     shared = _shared(kinds)
     if shared:

@@ -59,7 +59,8 @@ def text_of(outcome: Outcome, tracking_uri: str) -> str:
     lines = [f"{payload['recipe']}: {outcome.status.upper()}", f"  {outcome.reason}", ""]
     lines += _stages(payload["stages"])
     lines += [f"  prepared   {note}" for note in payload["preparation"]]
-    lines += [*_gates(payload["gates"]), *_metrics(payload["metrics"]), *_decision(payload)]
+    lines += [*_gates(payload["gates"]), *_metrics(payload["metrics"])]
+    lines += [*_diagnosis(payload["diagnosis"]), *_decision(payload)]
     lines += _where(payload)
     lines += _next(outcome, tracking_uri)
     return "\n".join(lines).rstrip()
@@ -91,6 +92,13 @@ def _metrics(metrics: dict[str, dict[str, float]]) -> list[str]:
         text = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
         lines.append(f"  {split:<11}{text}")
     return lines
+
+
+def _diagnosis(found: dict[str, Any] | None) -> list[str]:
+    """What the learning curves say; the remedy on a line of its own."""
+    if not found:
+        return []
+    return [f"  {'training':<11}{found['finding']}", *([f"{'':<13}{found['remedy']}"] if found["remedy"] else [])]
 
 
 def _decision(payload: dict[str, Any]) -> list[str]:

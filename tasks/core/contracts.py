@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 GateState = Literal["passed", "failed", "skipped", "error"]
 Status = Literal["promoted", "held", "rejected", "stopped", "unchanged", "waiting", "completed"]
 Verdict = Literal["promote", "hold", "reject"]
+Stopped = Literal["epochs", "early_stopping", "timeout", "not_finite", "callback"]
 Rule = Literal["first", "superior", "non_inferior"]
 
 STAGES = (
@@ -198,14 +199,17 @@ class Trained:
     """safetensors file of the best epoch."""
     weights_sha256: str
     history: str
-    """JSON list, one object per epoch: epoch, train_loss, validation_loss, metrics, learning_rate, seconds."""
+    """JSON list, one object per epoch: epoch, train_loss, validation_loss, metrics, learning_rate, seconds,
+    statistics."""
     best_epoch: int
     epochs: int
-    stopped: Literal["epochs", "early_stopping", "timeout"]
+    stopped: Stopped
     device: str
     parameters: int
     start: str = ""
     """What it began with: which weights, and for fresh ones why. Empty: made before this was kept."""
+    not_finite: dict[str, Any] | None = None
+    """Where a loss that was not finite ended it (see `tasks/train/spoiled.py`)."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +228,8 @@ class Evaluated:
     predictions: str
     report: str
     gates: tuple[Gate, ...]
+    diagnosis: dict[str, Any] = field(default_factory=dict)
+    """What the learning curves say: `verdict`, `finding`, `remedy`, `evidence` (`tasks/evaluate/diagnosis.py`)."""
 
 
 @dataclass(frozen=True)

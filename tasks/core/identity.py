@@ -14,6 +14,8 @@ from tasks.core.recipe import Recipe
 
 UPKEEP = {"monitoring", "schedule", "alerts", "tuning"}
 """Sections that shape no model: another timetable makes no other one, nor does what may be tried some day."""
+WATCHING = {"keep_every", "tensorboard"}
+"""Fields of `training` that shape no model: who watches makes no other one."""
 SHAPING = ("window", "start_from")
 """What of `retraining` shapes one."""
 
@@ -22,6 +24,7 @@ def resolved(recipe: Recipe, folder: Path) -> str:
     """SHA-256 (hex) of everything in a recipe that shapes a model, and of the code it names in its folder."""
     values = recipe.model_dump(mode="json", exclude=UPKEEP)
     values["retraining"] = {name: values["retraining"][name] for name in SHAPING}
+    values["training"] = unwatched(values["training"])
     return _with_code(values, folder)
 
 
@@ -29,7 +32,15 @@ def chosen(recipe: Recipe, folder: Path) -> str:
     """SHA-256 (hex) of the part of it that people chose: a field that a later Evergreen adds is nobody's choice."""
     values = {name: value for name, value in _choices(recipe).items() if name not in UPKEEP}
     retraining = values.pop("retraining", {})
+    training = unwatched(values.pop("training", {}))
+    if training:
+        values["training"] = training
     return _with_code(values | {name: retraining.get(name) for name in SHAPING}, folder)
+
+
+def unwatched(training: dict[str, Any]) -> dict[str, Any]:
+    """The recipe's `training` without what shapes no model."""
+    return {name: value for name, value in training.items() if name not in WATCHING}
 
 
 def _choices(value: Any) -> Any:

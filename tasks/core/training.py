@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.core.blocks import Block
+from tasks.core.blocks import Block, Custom
 from tasks.core.objective import AutoLoss, Loss
 
 
@@ -195,6 +195,28 @@ class Training(Block):
     """Of the first weights, dropout and the order of the rows."""
     timeout_minutes: float = Field(default=60.0, gt=0)
     """Training ends after so many minutes, with its best epoch so far."""
+
+    keep_every: int | None = Field(default=None, gt=0)
+    """Keep the weights of every so manieth epoch in a file of their own beside the best; none: the best alone."""
+    callbacks: tuple[Custom, ...] = ()
+    """Classes of your own with `on_epoch(progress, network)`, `on_end(progress, network)` or both."""
+    tensorboard: bool = False
+    """Write what MLflow is told as event files for TensorBoard too; needs the extra `tensorboard`."""
+
+    lightning: Custom | None = None
+    """A LightningModule of your own that trains the network of `model`, made as `Name(network, **args)`; its loss,
+    optimizer and schedule take the place of those here. Needs the extra `lightning`."""
+
+    @model_validator(mode="after")
+    def _lightning_has_its_own(self) -> Training:
+        ours = ("class_weights", "label_smoothing", "optimizer", "schedule", "l1", "ema", "processes")
+        fields = type(self).model_fields
+        given = [name for name in ours if getattr(self, name) != fields[name].get_default(call_default_factory=True)]
+        if self.lightning is not None and given:
+            raise ValueError(
+                f"{given[0]} would do nothing, as the module of lightning says how the weights are found; take it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _plateaus_are_seen_before_the_end(self) -> Training:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 import pandas as pd
 import torch
 
 from tasks.core.context import Context
 from tasks.core.contracts import Evaluated, Prepared, Trained, Versioned
-from tasks.evaluate.baseline import baseline_metrics
-from tasks.evaluate.diagnosis import diagnose
+from tasks.evaluate.baseline import baseline_metrics, guess_loss
+from tasks.evaluate.diagnosis import Diagnosis, diagnose
 from tasks.evaluate.gates import beats_baseline, finite, thresholds
 from tasks.evaluate.page import Evaluation, evaluation_page, read_history
 from tasks.evaluate.score import SPLITS, Scored, load_network, score, split_metrics, training_rows
@@ -38,15 +43,15 @@ def evaluate(context: Context, versioned: Versioned, prepared: Prepared, trained
     tested = scored.of("test")["target"].to_numpy()
     baseline, without = baseline_metrics(recipe.problem, training, tested, prepared.classes)
     numbers = {name: tensor.float().numpy() for name, tensor in weights.items()}
+    unknown = {**without, **undefined["test"]}
     gates = (
-        finite(numbers, scored.bad_rows),
-        beats_baseline(
-            recipe.metric, metrics["test"], baseline, {**without, **undefined["test"]}, prepared.rows["test"]
-        ),
+        finite(numbers, scored.bad_rows, trained.not_finite),
+        beats_baseline(recipe.metric, metrics["test"], baseline, unknown, prepared.rows["test"]),
         thresholds(recipe.gates.thresholds, metrics["test"], undefined["test"]),
     )
     context.progress(0.6, "writing the evaluation page")
     history = read_history(home.path(trained.history))
+    diagnosis = _diagnosis(context, prepared, trained, history)
     evaluation = Evaluation(
         name=recipe.name,
         problem=recipe.problem,
@@ -61,7 +66,7 @@ def evaluate(context: Context, versioned: Versioned, prepared: Prepared, trained
         slices=_slices(context, scored, frame, prepared.classes),
         history=history,
         best_epoch=trained.best_epoch,
-        diagnosis=diagnose(history, trained.best_epoch, trained.stopped),
+        diagnosis=diagnosis.text,
         inputs=folder / "test_inputs.npy" if len(prepared.input_shape) == 3 else None,
     )
     report = evaluation_page(evaluation).write(context.folder / "evaluation.html")
@@ -74,7 +79,19 @@ def evaluate(context: Context, versioned: Versioned, prepared: Prepared, trained
         predictions=context.relative(predictions),
         report=context.relative(report),
         gates=gates,
+        diagnosis=dataclasses.asdict(diagnosis),
     )
+
+
+def _diagnosis(
+    context: Context, prepared: Prepared, trained: Trained, history: Sequence[Mapping[str, Any]]
+) -> Diagnosis:
+    """What the curves say, beside the loss of a guess on the same rows."""
+    recipe, folder = context.recipe, context.home.path(prepared.folder)
+    known, targets = (np.load(folder / f"{split}_targets.npy") for split in ("train", "validation"))
+    balanced = recipe.training.class_weights == "balanced"
+    guess = guess_loss(recipe.training.loss, recipe.problem, known, targets, prepared.output_size, balanced)
+    return diagnose(history, trained.best_epoch, trained.stopped, guess if np.isfinite(guess) else None)
 
 
 def _slices(context: Context, scored: Scored, frame: pd.DataFrame, classes: tuple[str, ...]) -> list[Slice]:

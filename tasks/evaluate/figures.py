@@ -90,7 +90,24 @@ def training_figures(history: Sequence[Mapping[str, Any]], best_epoch: int) -> l
     if np.isfinite(rates).any():
         picture = curves([Line("learning rate", epochs, rates)], "epoch", "learning rate")
         figures.append(Figure(picture, "Learning rate", "Learning rate by epoch"))
-    return figures
+    return [*figures, *_statistics(history, epochs)]
+
+
+def _statistics(history: Sequence[Mapping[str, Any]], epochs: Sequence[float]) -> list[Figure]:
+    """Sizes of gradient, weights and update by epoch, as powers of ten; nothing where none was measured."""
+    lines = []
+    for label, name in (
+        ("gradient", "gradient_norm"),
+        ("weights", "weight_norm"),
+        ("update / weights", "update_ratio"),
+    ):
+        values = np.array([float(row.get("statistics", {}).get(name) or np.nan) for row in history])
+        if np.isfinite(values).any():
+            lines.append(Line(label, epochs, np.log10(values)))
+    if not lines:
+        return []
+    caption = "Sizes in the last step of each epoch, as powers of ten; an update of about −3 of the weights is usual."
+    return [Figure(curves(lines, "epoch", "log₁₀"), caption, "Norms of gradient, weights and update by epoch")]
 
 
 def mistaken_images(inputs: np.ndarray, places: np.ndarray, labels: Sequence[str]) -> str:

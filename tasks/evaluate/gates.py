@@ -12,16 +12,23 @@ from tasks.core.recipe import SMALLER_IS_BETTER
 from tasks.metrics import better
 from tasks.report.numbers import count, listing, show
 
+REMEDY = "lower training.optimizer.lr or set training.gradient_clip"
 ROUNDING = 1e-9
 """Differences below this share of the baseline's value are rounding, not a gain."""
 
 
-def finite(weights: Mapping[str, np.ndarray], bad_rows: Mapping[str, int]) -> Gate:
+def finite(
+    weights: Mapping[str, np.ndarray], bad_rows: Mapping[str, int], stopped: Mapping[str, Any] | None = None
+) -> Gate:
     """Whether every weight and every output is a finite number.
+
+    A training that a loss without a finite value ended may have kept good weights of an epoch before: the gate then
+    passes, and its evidence tells.
 
     Args:
         weights: parameter and buffer name -> values of any shape.
         bad_rows: split -> rows whose outputs hold a NaN or an infinity.
+        stopped: `Trained.not_finite`.
     """
     bad = {name: int((~np.isfinite(values)).sum()) for name, values in weights.items()}
     bad = {name: number for name, number in sorted(bad.items()) if number}
@@ -32,6 +39,8 @@ def finite(weights: Mapping[str, np.ndarray], bad_rows: Mapping[str, int]) -> Ga
         "not_finite": bad,
         "rows_with_bad_outputs": rows,
     }
+    if stopped is not None:
+        evidence |= {"training": dict(stopped), "note": _stopped(stopped)}
     if not bad and not rows:
         return Gate("finite", "passed", None, evidence)
     parts = []
@@ -42,8 +51,23 @@ def finite(weights: Mapping[str, np.ndarray], bad_rows: Mapping[str, int]) -> Ga
         )
     if rows:
         parts.append(f"the outputs of {sum(rows.values()):,} rows are NaN or infinite")
-    reason = f"{'; '.join(parts)}: lower training.optimizer.lr or set training.gradient_clip."
+    reason = f"{'; '.join(parts)}: {REMEDY}."
+    if stopped is not None:
+        reason = f"{'; '.join(parts)}. {_stopped(stopped)}"
     return Gate("finite", "failed", None, {"reason": reason, **evidence})
+
+
+def _stopped(place: Mapping[str, Any]) -> str:
+    """Where the training lost its finite losses, and what helps."""
+    epoch, step, rows = place["epoch"], place["step"], place["rows"]
+    if step is None:
+        return f"The validation loss of epoch {epoch} was not finite, which ended the training: {REMEDY}."
+    bad = place.get("rows_with_bad_inputs")
+    inputs = f", {bad:,} of them with inputs that are not finite," if bad else ""
+    return (
+        f"The training lost its finite losses at step {step} of epoch {epoch}; the ids of the {count(rows, 'row')} of "
+        f"that step{inputs} are in {place['file']}: {REMEDY}, or look at these rows for outliers."
+    )
 
 
 def beats_baseline(

@@ -17,7 +17,9 @@ from tasks.stage import stage
         "data.id",
         "data.time",
         "model",
+        "training.class_weights",
         "training.device",
+        "training.loss",
         "gates.thresholds",
         "gates.promotion.metric",
     ),
@@ -35,5 +37,6 @@ def evaluate(context: Context, versioned: Versioned, prepared: Prepared, trained
     }
     numbers |= {f"baseline_{name}": value for name, value in evaluated.baseline.items()}
     runs.log_metrics(context.home, trained.run_id, numbers)
+    runs.tag_run(context.home, trained.run_id, {"evergreen.diagnosis": evaluated.diagnosis["verdict"]})
     runs.log_files(context.home, trained.run_id, [context.home.path(evaluated.report)], "reports")
     return evaluated

@@ -14,6 +14,15 @@ from tasks.core.context import Context
 from tasks.core.contracts import Evaluated, Gate, Prepared, Trained, Versioned
 from tasks.core.home import write_atomically
 
+ENDED = {
+    "epochs": "the number of epochs",
+    "early_stopping": "early stopping",
+    "timeout": "timeout",
+    "not_finite": "a loss that was not finite",
+    "callback": "a callback of the recipe",
+}
+"""Why a training stopped → in words."""
+
 
 def write_card(
     path: Path,
@@ -70,7 +79,7 @@ def _data(context: Context, versioned: Versioned, prepared: Prepared) -> str:
 def _training(context: Context, trained: Trained) -> str:
     training = context.recipe.training
     rows = [
-        ("Epochs", f"{trained.epochs} of {training.epochs}, ended by {trained.stopped.replace('_', ' ')}"),
+        ("Epochs", f"{trained.epochs} of {training.epochs}, ended by {ENDED[trained.stopped]}"),
         ("Weights kept from epoch", trained.best_epoch),
         ("Began with", trained.start or "fresh weights"),
         ("Loss", training.loss.kind),

@@ -183,6 +183,8 @@ def parameter_texts(parameters: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _without_arguments(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_without_arguments(item) for item in value]
     if not isinstance(value, Mapping):
         return value
     hidden = {"args": json_sha256(value["args"])} if value.get("kind") == "custom" and value.get("args") else {}

@@ -8,6 +8,7 @@ from typing import Any
 
 from tasks.core import results
 from tasks.core.hashing import PROJECT, file_sha256, json_sha256
+from tasks.core.identity import unwatched
 from tasks.stores import registry
 from tasks.stores.ledger import Ledger
 from tasks.trace.case import Case, Link, stage_link
@@ -204,6 +205,7 @@ def recipe(case: Case) -> Link:
         for dotted, value in record.components["parameters"].items():
             _put(resolved, dotted.split("."), value)
         code |= {name: sha for name, sha in record.components["code"].items() if ":" in name}
+    resolved["training"] = unwatched(resolved["training"])
     actual = json_sha256({"recipe": resolved, "code": code})
     if actual == claimed:
         return link

@@ -2,8 +2,8 @@
 
 A checkpoint is a tensor file with a name of its own and `checkpoint.json`, which names it with its
 SHA-256 and is replaced in one act. Whatever the moment of a crash, `checkpoint.json` is absent or names
-a complete file. Random numbers need no place in it: each epoch seeds every generator anew
-(`tasks/train/loop.py`).
+a complete file. Each epoch seeds every generator anew (`tasks/train/loop.py`), so random numbers have a
+place only in a checkpoint of an epoch that is under way: there it says where the generators stand.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from safetensors.torch import load, load_file, save
@@ -22,10 +23,17 @@ from torch import nn
 
 from tasks.core.hashing import json_sha256
 from tasks.core.home import write_atomically
+from tasks.train.generators import Drawn
+from tasks.train.recorded import Losses
+
+if TYPE_CHECKING:
+    from tasks.core.contracts import Stopped
 
 POINTER = "checkpoint.json"
 WEIGHTS = "weights.safetensors"
 HISTORY = "history.json"
+KEPT = "epoch-{:04d}.safetensors"
+"""Weights of an epoch that the recipe asks to keep."""
 
 Weights = dict[str, torch.Tensor]
 
@@ -39,12 +47,36 @@ class Progress:
     best_epoch: int = 0
     best_loss: float | None = None
     """Validation loss of the best epoch; None while it was never finite."""
+    step: int = 0
+    """Steps done of the epoch that is under way."""
     seconds: float = 0.0
-    """Time spent in training, all attempts together."""
-    stopped: Literal["epochs", "early_stopping", "timeout"] | None = None
+    """Time spent in the epochs that are done, all attempts together."""
+    under_way: float = 0.0
+    """Seconds spent in the epoch that is under way, when it was last saved."""
+    stopped: Stopped | None = None
+    not_finite: dict[str, int | None] | None = None
+    """The `epoch` whose loss was not finite and the first `step` of it, both from 1; step None: its validation alone.
+    None: no loss was so."""
     history: list[dict[str, Any]] = field(default_factory=list)
     form: Literal["eager", "graphed", "compiled"] | None = None
     """How its steps are carried out; None before the first."""
+
+
+@dataclass
+class State:
+    """What a training has beside its network and its optimizer."""
+
+    progress: Progress = field(default_factory=Progress)
+    best: Weights = field(default_factory=dict)
+    """Those of the epoch with the lowest validation loss; empty before the first epoch is done."""
+    mean: Weights = field(default_factory=dict)
+    """The running mean of the weights; empty where the recipe asks for none."""
+    losses: Losses = field(default_factory=Losses)
+    """Of the steps done of the epoch that is under way."""
+    drawn: Drawn | None = None
+    """Where the generators stand within an epoch; None: it has just begun."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Plain values of whoever trains in our place, as JSON holds them."""
 
 
 def snapshot(network: nn.Module) -> Weights:
@@ -52,28 +84,24 @@ def snapshot(network: nn.Module) -> Weights:
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
-def save_checkpoint(
-    folder: Path, network: nn.Module, best: Weights, mean: Weights, optimizer: torch.optim.Optimizer, progress: Progress
-) -> None:
+def save_checkpoint(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
     """Write the last, best and mean weights, the optimizer and the counters; then forget older checkpoints."""
-    moments, numbers = _optimizer_parts(optimizer)
-    tensors = {f"last.{name}": tensor for name, tensor in network.state_dict().items()}
-    tensors |= {f"best.{name}": tensor for name, tensor in best.items()}
-    tensors |= {f"mean.{name}": tensor for name, tensor in mean.items()} | moments
-    file = f"checkpoint-{progress.epoch}.safetensors"
+    tensors, numbers = _optimizer_parts(optimizer)
+    tensors |= _above("last.", network.state_dict()) | _above("best.", state.best) | _above("mean.", state.mean)
+    progress = state.progress
+    if progress.step and state.drawn is not None:
+        tensors |= {"losses": state.losses.read()} | _above("random.", state.drawn.tensors)
+        numbers |= _above("random.", state.drawn.numbers)
+    numbers |= _above("extra.", state.extra)
+    file = f"checkpoint-{progress.epoch}-{progress.step}.safetensors"
     digest = write_tensors(folder / file, tensors)
     _point_to(folder, file, digest, progress, numbers)
 
 
-def restore(
-    folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[Progress, Weights, Weights] | None:
+def restore(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> State | None:
     """Bring back what `save_checkpoint` or `finish` wrote; None where there is nothing intact.
 
-    After a finished training the network holds the best weights.
-
-    Returns:
-        The counters, the best weights, and the mean ones, which are empty where the training keeps none or is finished.
+    After a finished training the network holds the best weights, and of the state only `progress` and `best` are left.
     """
     found = _intact(folder)
     if found is None:
@@ -83,14 +111,29 @@ def restore(
     tensors = load(payload)
     if pointer["file"] == WEIGHTS:
         network.load_state_dict(tensors)
-        return progress, tensors, {}
+        return State(progress, tensors)
+    numbers = pointer["numbers"]
     network.load_state_dict(_below("last.", tensors))
-    _restore_optimizer(optimizer, tensors, pointer["optimizer"])
+    _restore_optimizer(optimizer, tensors, numbers)
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     best, mean = (
         {name: tensor.to(device) for name, tensor in _below(part, tensors).items()} for part in ("best.", "mean.")
     )
-    return progress, best, mean
+    if not progress.step:
+        return State(progress, best, mean, extra=_below("extra.", numbers))
+    drawn = Drawn(_below("random.", tensors), _below("random.", numbers))
+    return State(progress, best, mean, Losses(tensors["losses"]), drawn)
+
+
+def peek(folder: Path) -> State | None:
+    """The counters and the best weights, on the CPU, of what `restore` would bring back; None where it would not."""
+    found = _intact(folder)
+    if found is None:
+        return None
+    pointer, payload = found
+    tensors = load(payload)
+    best = tensors if pointer["file"] == WEIGHTS else _below("best.", tensors)
+    return State(Progress(**pointer["progress"]), best)
 
 
 def finish(folder: Path, best: Weights, progress: Progress) -> str:
@@ -121,7 +164,7 @@ def write_tensors(path: Path, tensors: Weights) -> str:
 
 
 def _point_to(folder: Path, file: str, digest: str, progress: Progress, numbers: dict[str, Any]) -> None:
-    body = {"file": file, "sha256": digest, "progress": asdict(progress), "optimizer": numbers}
+    body = {"file": file, "sha256": digest, "progress": asdict(progress), "numbers": numbers}
     write_atomically(folder / POINTER, json.dumps({**body, "checksum": json_sha256(body)}))
     for old in [*folder.glob("checkpoint-*.safetensors"), *folder.glob(".*.tmp")]:
         if old.name != file:
@@ -143,8 +186,12 @@ def _intact(folder: Path) -> tuple[dict[str, Any], bytes] | None:
     return body, payload
 
 
-def _below(prefix: str, tensors: Weights) -> Weights:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def _above(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}{name}": value for name, value in values.items()}
+
+
+def _below(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
 
 
 def _optimizer_parts(optimizer: torch.optim.Optimizer) -> tuple[Weights, dict[str, Any]]:

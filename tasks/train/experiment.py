@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,13 @@ from tasks.core.recipe import Problem
 from tasks.core.seeds import seed_everything
 from tasks.core.training import Training
 from tasks.train import batches, device, networks
+from tasks.train.by_lightning import fit_by_lightning, wrapped
+from tasks.train.callbacks import Callback
 from tasks.train.checkpoints import Weights
-from tasks.train.loop import Job
+from tasks.train.loop import Fitted, Job, fit
 from tasks.train.memory import need
+from tasks.train.mirror import require_tensorboard
+from tasks.train.own import own
 from tasks.train.preflight import Probe, fits_in_memory, run_gates
 from tasks.train.start import Start
 
@@ -46,9 +51,10 @@ def preflight(
 
     Raises:
         RequestError: the loss needs two classes, or the network cannot be built, fails, or gives outputs of another
-            shape.
+            shape; or a callback cannot be made, or TensorBoard is asked for and absent.
     """
     _two_classes(training, prepared)
+    _watchers(training, recipe_folder)
     place = device.choose(training.device)
     inputs = np.load(folder / "train_inputs.npy", mmap_mode="r")
     # Spread over all rows, in their order: rows are sorted by a hash or an id, and ids can be sorted by time.
@@ -73,6 +79,8 @@ def preflight(
     memory = fits_in_memory(probe)
     if not memory.blocks:
         networks.check_outputs(probe.make(), model, *shape, rows=min(probe.batch_size, 2))
+    if training.lightning is not None:
+        wrapped(training.lightning, networks.make(model, *shape, recipe_folder), recipe_folder)
     step = need(probe.make, prepared.input_shape, probe.batch_size, training.optimizer.kind)
     with device.threads_for(place, step.activations):
         begun = start.sentence if start is not None and start.weights is not None else ""
@@ -119,6 +127,27 @@ def job(
         step_bytes=step.activations,
         augment=augment,
     )
+
+
+def _watchers(training: Training, recipe_folder: Path) -> None:
+    """See that whoever is to be told of the training can be, before it is paid for."""
+    if training.tensorboard:
+        require_tensorboard()
+    own(training.callbacks, recipe_folder)
+
+
+def carry_out(job: Job, recipe_folder: Path, callbacks: Sequence[Callback] = ()) -> Fitted:
+    """Train as the recipe says: by the loop or a LightningModule of its own, whose callbacks hear first.
+
+    Raises:
+        RequestError: a part of the recipe's own cannot be made, or Lightning is not installed.
+    """
+    training = job.training
+    # Own ones come first, so that the others hear of an end they ask for.
+    everyone = [*own(training.callbacks, recipe_folder), *callbacks]
+    if training.lightning is None:
+        return fit(job, everyone)
+    return fit_by_lightning(job, wrapped(training.lightning, job.network, recipe_folder), everyone)
 
 
 def _two_classes(training: Training, prepared: Prepared) -> None:

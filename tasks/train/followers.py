@@ -114,6 +114,11 @@ def together(job: Job, description: Description) -> Iterator[Job]:
     if size == 1:
         yield job
         return
+    if job.training.lightning is not None:
+        raise RequestError(
+            "training.lightning trains in one process, and torchrun started more.",
+            remedy="Start it without torchrun, or take training.lightning out.",
+        )
     on_gpu = job.train.device.type == "cuda"
     if on_gpu and outside is None and torch.cuda.device_count() < size:
         raise RequestError(
@@ -163,7 +168,7 @@ def _follow(job: Job, store: Store, number: int, team: Team, *, one_machine: boo
     from tasks.optim import optimizers
     from tasks.train import checkpoints
     from tasks.train.device import threads_for
-    from tasks.train.loop import step_parts
+    from tasks.train.stepping import step_parts
     from tasks.train.steps import rates_on_device
 
     device = job.train.device

@@ -1,39 +1,39 @@
-"""The training loop: epochs of shuffled batches, the best weights by validation loss, resumable at every epoch.
+"""The training loop: epochs of shuffled batches, the best weights by validation loss, resumable at any step.
 
-Every random draw is a pure function of the seed, the epoch and the step, so an attempt that was killed continues
-from its last checkpoint to the same bits (on a CPU, with the same number of threads). Nothing waits for
-the device inside an epoch: losses are summed where they are computed and read once.
+Every random draw is a pure function of the seed, the epoch and the step: generators are seeded where an epoch begins,
+and a checkpoint within one says where they stand. So an attempt that was killed continues from its last checkpoint
+to the same bits (on a CPU, with the same number of threads). Nothing waits for the device inside an epoch but a
+checkpoint: losses are kept where they are computed, and read there or at the end.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from tasks.core.seeds import derive, seed_everything
 from tasks.optim import losses, optimizers, schedules
-from tasks.train import averaging, checkpoints
-from tasks.train.batches import Rows, batches, bounds, groups, shuffled
-from tasks.train.checkpoints import Progress, Weights
+from tasks.train import averaging, checkpoints, generators, norms, recorded, spoiled
+from tasks.train.batches import Rows, shuffled
+from tasks.train.callbacks import Callback, after_epoch, at_checkpoint, at_end
+from tasks.train.checkpoints import Progress, State
 from tasks.train.choice import Choose, choose
-from tasks.train.device import autocast_type, threads_for
-from tasks.train.steps import Form, Parts, Step, Vary, autocast, rates_on_device
-from tasks.transforms.augment import augmented
+from tasks.train.device import threads_for
+from tasks.train.epochs import Passed, conclude
+from tasks.train.pace import Pace
+from tasks.train.stepping import class_weights, step_parts, steps_of
+from tasks.train.steps import Form, Step, rates_on_device
 
 if TYPE_CHECKING:
     from tasks.core.preprocessing import Augment
     from tasks.core.recipe import Problem
     from tasks.core.training import Training
-
-Callback = Callable[[Progress], None]
-"""Called after each epoch; `progress.history[-1]` is the epoch's row."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Job:
     augment: Augment | None = None
     """How images are varied in training batches; none: not at all."""
     checkpoint_seconds: float = 1.0
-    """Least time between two checkpoints: a crash costs at most this and an epoch."""
+    """Least time between two checkpoints, within an epoch as well: a crash costs about this. 0: one after each step."""
     choose: Choose = choose
     """How its steps are carried out."""
 
@@ -75,9 +75,7 @@ class _Parts:
     step: Step
     validation_loss: losses.Loss
     optimizer: torch.optim.Optimizer
-    mean: Weights
-    """The running mean of the weights; empty where the recipe asks for none."""
-    deadline: float
+    pace: Pace
 
 
 def fit(job: Job, callbacks: Sequence[Callback] = ()) -> Fitted:
@@ -90,154 +88,93 @@ def _fit(job: Job, callbacks: Sequence[Callback]) -> Fitted:
     optimizer = optimizers.build(job.network.parameters(), job.training.optimizer, job.train.device)
     if job.train.device.type == "cuda":
         rates_on_device(optimizer, job.train.device)
-    progress, best, mean = checkpoints.restore(job.folder, job.network, optimizer) or (Progress(), {}, {})
-    if job.training.ema is not None and progress.epoch == 0:
-        mean = checkpoints.snapshot(job.network)
-    parts = _parts(job, optimizer, mean, progress)
-    saved = time.monotonic()
+    state = checkpoints.restore(job.folder, job.network, optimizer) or State()
+    progress = state.progress
+    if job.training.ema is not None and not (progress.epoch or progress.step):
+        state.mean = checkpoints.snapshot(job.network)
+    parts = _parts(job, optimizer, progress)
     while progress.stopped is None:
-        best = _epoch(job, parts, progress) or best
-        for callback in callbacks:
-            callback(progress)
-        if progress.stopped is None and time.monotonic() - saved >= job.checkpoint_seconds:
-            checkpoints.save_checkpoint(job.folder, job.network, best, mean, optimizer, progress)
-            saved = time.monotonic()
-    digest = checkpoints.finish(job.folder, best, progress)
-    job.network.load_state_dict(best)
+        _epoch(job, parts, state, callbacks)
+        after_epoch(callbacks, progress, job.network)
+        keep(job, state)
+        if progress.stopped is None and parts.pace.saves:
+            with parts.pace.saving():
+                checkpoints.save_checkpoint(job.folder, job.network, optimizer, state)
+    digest = checkpoints.finish(job.folder, state.best, progress)
+    job.network.load_state_dict(state.best)
+    at_end(callbacks, progress, job.network)
     return Fitted(progress, digest, parts.form)
 
 
-def _epoch(job: Job, parts: _Parts, progress: Progress) -> Weights | None:
-    """One epoch and its validation; gives the weights if they are the best so far."""
-    started = time.monotonic()
+def keep(job: Job, state: State) -> None:
+    """The weights of every so manieth epoch in a file of their own, as they were validated."""
+    every, epoch = job.training.keep_every, state.progress.epoch
+    if every is not None and epoch % every == 0:
+        with averaging.holding(job.network, state.mean):
+            checkpoints.write_tensors(job.folder / checkpoints.KEPT.format(epoch), job.network.state_dict())
+
+
+def _epoch(job: Job, parts: _Parts, state: State, callbacks: Sequence[Callback]) -> None:
+    """One epoch, or what is left of it, and its validation; keeps the weights if they are the best so far."""
+    progress = state.progress
+    began = time.monotonic() - progress.under_way
     seed_everything(derive(job.training.seed, "epoch", progress.epoch))
-    train_loss, timed_out = _train(job, parts, progress)
-    with averaging.holding(job.network, parts.mean):
-        validation_loss, metrics = _validate(job, parts)
-    progress.epoch += 1
-    progress.seconds += time.monotonic() - started
-    progress.history.append(
-        {
-            "epoch": progress.epoch,
-            "train_loss": _finite(train_loss),
-            "validation_loss": _finite(validation_loss),
-            "metrics": metrics,
-            "learning_rate": float(parts.optimizer.param_groups[0]["lr"]),
-            "seconds": round(time.monotonic() - started, 4),
-        }
-    )
-    better = math.isfinite(validation_loss) and (progress.best_loss is None or validation_loss < progress.best_loss)
-    if better:
-        progress.best_loss, progress.best_epoch = validation_loss, progress.epoch
-    broken = not (math.isfinite(train_loss) and math.isfinite(validation_loss))
-    progress.stopped = _reason_to_stop(job.training, progress, timed_out, broken)
-    # A training that was never finite still gives its weights, for the gate `finite` to refuse.
-    if not better and progress.best_loss is not None:
-        return None
-    with averaging.holding(job.network, parts.mean):
-        return checkpoints.snapshot(job.network)
+    if state.drawn is not None:
+        generators.go_on(state.drawn, job.train.device)
+    passed = _train(job, parts, state, began, callbacks)
+    conclude(job, state, passed, parts.validation_loss, began, float(parts.optimizer.param_groups[0]["lr"]))
 
 
-def _train(job: Job, parts: _Parts, progress: Progress) -> tuple[float, bool]:
-    """One pass over the training rows: mean loss of a row, and whether the time ran out on the way."""
+def _train(job: Job, parts: _Parts, state: State, began: float, callbacks: Sequence[Callback]) -> Passed:
+    """What is left of a pass over the training rows; ends early where time is up or a loss is no number."""
     job.network.train()
-    training, device = job.training, job.train.device
+    training, device, progress = job.training, job.train.device, state.progress
     order = shuffled(len(job.train), training.seed, progress.epoch, device)
-    steps = _steps(job)
+    steps = steps_of(job)
     factor = schedules.build(training.schedule, [row["validation_loss"] for row in progress.history])
-    total, seen = torch.zeros((), device=device), 0
     timed_out = False
-    for number, (start, end) in enumerate(steps):
-        taken = progress.epoch * len(steps) + number
+    before: list[torch.Tensor] = []
+    for start, end in steps[progress.step :]:
+        if progress.step == len(steps) - 1:
+            before = norms.weights_now(job.network)
+        taken = progress.epoch * len(steps) + progress.step
         rate = training.optimizer.lr * factor(taken, training.epochs * len(steps))
-        total += parts.step(order[start:end], rate, taken) * (end - start)
+        state.losses.add(parts.step(order[start:end], rate, taken))
         if training.ema is not None:
-            averaging.update(parts.mean, job.network, training.ema, taken)
-        seen = end
-        if time.monotonic() > parts.deadline:
-            timed_out = True
-            break
-    return float(total) / seen, timed_out
+            averaging.update(state.mean, job.network, training.ema, taken)
+        progress.step += 1
+        if time.monotonic() >= parts.pace.due:
+            timed_out = parts.pace.is_over
+            if timed_out or progress.step == len(steps) or spoiled.first(state.losses.read()):
+                break
+            _save(job, parts, state, began)
+            at_checkpoint(callbacks, progress, len(steps))
+    sizes = norms.norms(job.network, before) if before else None
+    values = state.losses.read()
+    mean = recorded.mean(values, [end - start for start, end in steps[: progress.step]])
+    return Passed(mean, progress.step, timed_out, spoiled.first(values), norms.told(sizes))
 
 
-def _validate(job: Job, parts: _Parts) -> tuple[float, dict[str, float]]:
-    """Validation loss and, for classification, accuracy, in evaluation mode."""
-    job.network.eval()
-    order = torch.arange(len(job.validation), device=job.validation.device)
-    with torch.inference_mode(), autocast(job.train.device, _precision(job)):
-        outputs = torch.cat([job.network(inputs).float() for inputs, _ in batches(job.validation, 1024, order)])
-    targets = job.validation.targets
-    loss = float(parts.validation_loss(outputs, targets))
-    if job.problem == "regression":
-        return loss, {}
-    return loss, {"accuracy": float((outputs.argmax(dim=1) == targets).float().mean())}
+def _save(job: Job, parts: _Parts, state: State, began: float) -> None:
+    """A checkpoint within an epoch that `began` then."""
+    with parts.pace.saving():
+        state.progress.under_way = time.monotonic() - began
+        state.drawn = generators.drawn(job.train.device)
+        checkpoints.save_checkpoint(job.folder, job.network, parts.optimizer, state)
 
 
-def _precision(job: Job) -> torch.dtype | None:
-    return autocast_type(job.training.precision, job.train.device)
-
-
-def _steps(job: Job) -> list[tuple[int, int]]:
-    """First row and end of each step of an epoch; a step takes `training.accumulate` batches."""
-    taken = groups(bounds(len(job.train), job.training.batch_size), job.training.accumulate)
-    return [(group[0][0], group[-1][1]) for group in taken]
-
-
-def _parts(job: Job, optimizer: torch.optim.Optimizer, mean: Weights, progress: Progress) -> _Parts:
-    training, steps = job.training, _steps(job)
+def _parts(job: Job, optimizer: torch.optim.Optimizer, progress: Progress) -> _Parts:
+    training, steps = job.training, steps_of(job)
     count = len(steps) * (training.epochs - progress.epoch)
     form, step = job.choose(step_parts(job, optimizer), steps[0][1], count, progress.form)
     progress.form = form
     return _Parts(
         form=form,
         step=step,
-        validation_loss=losses.build(training.loss, job.problem, weights=_class_weights(job)),
+        validation_loss=losses.build(training.loss, job.problem, weights=class_weights(job)),
         optimizer=optimizer,
-        mean=mean,
-        deadline=time.monotonic() + training.timeout_minutes * 60 - progress.seconds,
+        pace=Pace(
+            job.checkpoint_seconds,
+            time.monotonic() + training.timeout_minutes * 60 - progress.seconds - progress.under_way,
+        ),
     )
-
-
-def step_parts(job: Job, optimizer: torch.optim.Optimizer) -> Parts:
-    """What each step of the training works with."""
-    training = job.training
-    return Parts(
-        job.network,
-        losses.build(training.loss, job.problem, smoothing=training.label_smoothing, weights=_class_weights(job)),
-        optimizer,
-        job.train,
-        training.batch_size,
-        precision=_precision(job),
-        l1=training.l1,
-        clip=training.gradient_clip,
-        vary=_vary(job),
-    )
-
-
-def _class_weights(job: Job) -> torch.Tensor | None:
-    if job.training.class_weights == "balanced" and job.problem == "classification":
-        return losses.balanced_weights(job.train.targets, job.output_size)
-    return None
-
-
-def _vary(job: Job) -> Vary | None:
-    """How the inputs of a batch are varied; None: not at all."""
-    if job.augment is None:
-        return None
-    settings, seed = job.augment, job.training.seed
-    return lambda inputs, step, part: augmented(inputs, settings, seed, step, part)
-
-
-def _reason_to_stop(training: Training, progress: Progress, timed_out: bool, broken: bool) -> Any:
-    if timed_out:
-        return "timeout"
-    stopping = training.early_stopping
-    # A loss that is no longer finite cannot recover: it is the hardest form of not improving.
-    if broken or (stopping is not None and progress.epoch - progress.best_epoch >= stopping.patience):
-        return "early_stopping"
-    return "epochs" if progress.epoch >= training.epochs else None
-
-
-def _finite(value: float) -> float | None:
-    """The value as JSON can hold it."""
-    return value if math.isfinite(value) else None

@@ -25,6 +25,9 @@ STARTING = ("retraining.start_from", "data.target", "data.id", "data.time", "dat
         "training.precision",
         "training.device",
         "training.seed",
+        "training.callbacks",
+        "training.lightning",
+        "training.tensorboard",
         *STARTING,
     ),
     libraries=("numpy", "torch"),
@@ -63,4 +66,4 @@ def train(context: Context, prepared: Prepared, preflighted: Preflighted) -> Tra
     places = (folder, context.recipe_folder, context.folder)
     work = job(*sections, prepared, *places, start.weights, augment)
     with together(work, describe(*sections, prepared, *places, augment)) as shared:
-        return train_tracked(shared, context, start.sentence)
+        return train_tracked(shared, context, start.sentence, folder / "train_rows.parquet")

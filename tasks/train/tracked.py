@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from tasks.core.context import Context
 from tasks.core.contracts import Trained
 from tasks.core.recipe import Recipe
 from tasks.stores import runs
-from tasks.train import callbacks, checkpoints, networks
-from tasks.train.loop import Fitted, Job, fit
+from tasks.train import checkpoints, networks, spoiled
+from tasks.train.callbacks import Announce, Callback, HistoryLog, curves
+from tasks.train.experiment import carry_out
+from tasks.train.loop import Fitted, Job
+from tasks.train.mirror import FOLDER, Mirror
+from tasks.train.samples import contact_sheet
+from tasks.train.stepping import batch_of
 
 
-def train_tracked(job: Job, context: Context, start: str) -> Trained:
-    """Train `job`, log every epoch once, and end the run as what it became; `start` says what it begins with.
+def train_tracked(job: Job, context: Context, start: str, rows: Path) -> Trained:
+    """Train `job`, log every epoch once, and end the run as what it became.
+
+    Args:
+        job: The training, in the context's folder.
+        context: Of the stage.
+        start: What it begins with, in words.
+        rows: Parquet file with the column `row_id` of the training rows, in their order.
 
     Raises:
         ServiceError: the tracking store does not answer.
@@ -43,7 +56,24 @@ def train_tracked(job: Job, context: Context, start: str) -> Trained:
         device=job.train.device.type,
         parameters=networks.trainable(job.network),
         start=start,
+        not_finite=_spoiled(job, progress, rows, context),
     )
+
+
+def _spoiled(job: Job, progress: checkpoints.Progress, rows: Path, context: Context) -> dict[str, Any] | None:
+    """Where a loss stopped being finite; the ids of the rows of that step are kept beside the weights."""
+    place = progress.not_finite
+    if place is None:
+        return None
+    epoch, step = place["epoch"], place["step"]
+    if epoch is None or step is None:
+        return {**place, "rows": 0, "file": None}
+    positions = batch_of(job, epoch, step)
+    ids = pd.read_parquet(rows, columns=["row_id"])["row_id"].iloc[positions.numpy()]
+    inputs, _ = job.train.take(positions.to(job.train.device))
+    bad = int((~inputs.isfinite()).flatten(1).any(dim=1).sum())
+    file = spoiled.keep(job.folder, place, [str(row) for row in ids])
+    return {**place, "rows": len(ids), "rows_with_bad_inputs": bad, "file": context.relative(file)}
 
 
 def parameters(recipe: Recipe) -> dict[str, Any]:
@@ -65,15 +95,15 @@ def parameters(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _curves(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the history under names that say what they are beside the final `validation_…` and `test_…`."""
-    values = {name: value for name, value in row.items() if name != "metrics"}
-    return values | {f"epoch_{name}": value for name, value in row.get("metrics", {}).items()}
-
-
 def _train(job: Job, context: Context, run_id: str) -> Fitted:
-    log = callbacks.HistoryLog(lambda rows: runs.log_history(context.home, run_id, [_curves(row) for row in rows]))
-    announce = callbacks.announce(job.training.epochs, context.progress)
-    fitted = fit(job, (announce, log))
-    log.flush(fitted.progress)
+    training = job.training
+    mirror = Mirror(job.folder / FOLDER) if training.tensorboard else None
+    sheet = contact_sheet(job)
+    if sheet is not None:
+        runs.log_files(context.home, run_id, [sheet], "samples")
+    log = HistoryLog(lambda rows: runs.log_history(context.home, run_id, [curves(row) for row in rows]))
+    others: list[Callback] = [Announce(training.epochs, context.progress), log, *([mirror] if mirror else [])]
+    fitted = carry_out(job, context.recipe_folder, others)
+    if mirror is not None:
+        runs.log_files(context.home, run_id, mirror.files, FOLDER)
     return fitted

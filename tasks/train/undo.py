@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from tasks.train import generators
+
 INITIAL = {"mu_product": 1.0}
 """What an optimizer's state begins with, by name, where that is not zero: the product of Nadam's momenta."""
 
@@ -17,7 +19,7 @@ INITIAL = {"mu_product": 1.0}
 def undone(network: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device) -> Iterator[None]:
     """Afterwards weights, buffers, the optimizer's state and the random numbers are what they were, in place."""
     kept = [tensor.detach().clone() for tensor in _held(network)]
-    numbers, drawn = _state_of(optimizer), _random_state(device)
+    numbers, drawn = _state_of(optimizer), generators.drawn(device)
     try:
         yield
     finally:
@@ -26,7 +28,7 @@ def undone(network: nn.Module, optimizer: torch.optim.Optimizer, device: torch.d
                 tensor.copy_(before)
             _restore(optimizer, numbers)
         optimizer.zero_grad(set_to_none=True)
-        _set_random_state(drawn)
+        generators.go_on(drawn, device)
 
 
 def _held(network: nn.Module) -> Sequence[torch.Tensor]:
@@ -49,13 +51,3 @@ def _restore(optimizer: torch.optim.Optimizer, before: Mapping[Any, Mapping[str,
                 value.copy_(torch.as_tensor(known))
             else:
                 state[name] = known
-
-
-def _random_state(device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
-    return torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-
-
-def _set_random_state(state: tuple[torch.Tensor, torch.Tensor | None]) -> None:
-    torch.set_rng_state(state[0])
-    if state[1] is not None:
-        torch.cuda.set_rng_state(state[1])

@@ -36,9 +36,12 @@ def imported() -> dict[str, set[str]]:
 
 
 def declared() -> set[str]:
-    """What is always there, and what the extra for people's reports on drift adds."""
+    """What is always there, and what the extras add that our own code imports."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["monitor"]]
+    lines = [
+        *project["dependencies"],
+        *(line for extra in ("monitor", "lightning") for line in project["optional-dependencies"][extra]),
+    ]
     return {canonicalize_name(Requirement(line).name) for line in lines}
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from sklearn import metrics as reference
 
-from tasks.core.contracts import Evaluated
+from tasks.core.contracts import Evaluated, from_json, to_json
 from tasks.core.errors import RequestError
 
 States = dict[str, str]
@@ -187,5 +187,9 @@ def test_the_stage_logs_metrics_and_the_page_to_its_run(stage_scene, short_recip
     run = runs.open_tracking(scene.context.home).get_run(run_id)
     assert run.data.metrics["test_accuracy"] == pytest.approx(evaluated.metrics["test"]["accuracy"])
     assert run.data.metrics["baseline_accuracy"] == pytest.approx(evaluated.baseline["accuracy"])
+    assert run.data.tags["evergreen.diagnosis"] == evaluated.diagnosis["verdict"]
+    assert evaluated.diagnosis["finding"] in scene.report()
+    assert evaluated.diagnosis["evidence"]["guess_loss"] == pytest.approx(np.log(2), abs=0.05)
+    assert from_json(Evaluated, to_json(evaluated)) == evaluated
     found = [item.path for item in runs.open_tracking(scene.context.home).list_artifacts(run_id, "reports")]
     assert found == ["reports/evaluation.html"]

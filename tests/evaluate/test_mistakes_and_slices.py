@@ -1,4 +1,4 @@
-"""Confusions, worst rows, slices and the diagnosis of a training, on small frames worked by hand."""
+"""Confusions, worst rows and slices, on small frames worked by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.evaluate.diagnosis import diagnose
 from tasks.evaluate.mistakes import class_matrix, confusion_pairs, in_words, row_losses, worst_rows
 from tasks.evaluate.slices import gaps, slices, slicing_columns
 
@@ -110,27 +109,3 @@ def test_the_gap_of_an_error_has_the_smallest_error_as_best():
     columns = pd.DataFrame({"side": ["left"] * 20 + ["right"] * 20})
     (gap,) = gaps(slices(frame, columns, "regression", "mae", ()), "mae")
     assert (gap.best.value, gap.worst.value, gap.gap) == ("left", "right", 2.0)
-
-
-def history(train: list[float], validation: list[float | None]) -> list[dict[str, float | int | None]]:
-    pairs = zip(train, validation, strict=True)
-    return [{"epoch": at + 1, "train_loss": a, "validation_loss": b} for at, (a, b) in enumerate(pairs)]
-
-
-@pytest.mark.parametrize(
-    ("train", "validation", "best", "stopped", "words"),
-    [
-        ([1.0, 0.6, 0.5, 0.49, 0.49], [1.1, 0.7, 0.6, 0.601, 0.6], 3, "epochs", "Neither over- nor underfitting"),
-        ([1.0, 0.3, 0.1, 0.05, 0.01], [1.0, 0.8, 0.79, 0.79, 0.79], 3, "early_stopping", "Overfitting: the validation"),
-        ([1.0, 0.6, 0.5, 0.4, 0.3], [1.0, 0.6, 0.5, 0.8, 0.9], 3, "early_stopping", "Past epoch 3 the model overfits"),
-        ([1.0, 0.9, 0.8, 0.7, 0.6], [1.0, 0.9, 0.8, 0.7, 0.6], 5, "epochs", "was still falling when training ended"),
-        ([1.0, 0.99, 0.98, 0.98, 0.98], [1.0, 0.99, 0.99, 0.99, 0.99], 3, "epochs", "Underfitting: the losses hardly"),
-        ([1.0, 0.9], [1.0, 0.9], 2, "timeout", "cut short by training.timeout_minutes"),
-        ([1.0], [1.0], 1, "epochs", "Too few epochs"),
-        ([1.0, 2.0], [None, None], 1, "epochs", "Too few epochs with finite losses"),
-    ],
-)
-def test_a_training_is_diagnosed_in_a_sentence(
-    train: list[float], validation: list[float | None], best: int, stopped: str, words: str
-):
-    assert words in diagnose(history(train, validation), best, stopped)

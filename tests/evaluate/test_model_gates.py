@@ -25,6 +25,20 @@ def test_finite_passes_whole_numbers_and_counts_them():
     assert gate.evidence["numbers"] == 7
 
 
+def test_finite_tells_where_a_training_lost_its_finite_losses_and_what_helps():
+    place = {"epoch": 3, "step": 5, "rows": 32, "rows_with_bad_inputs": 2, "file": "work/not_finite.json"}
+    gate = finite({"a": np.array([np.nan])}, {"test": 0}, place)
+    assert gate.state == "failed" and gate.evidence["training"] == place
+    assert gate.reason == (
+        "1 number in a is NaN or infinite. The training lost its finite losses at step 5 of epoch 3; the ids of the 32 "
+        "rows of that step, 2 of them with inputs that are not finite, are in work/not_finite.json: lower "
+        "training.optimizer.lr or set training.gradient_clip, or look at these rows for outliers."
+    )
+    kept = finite({"a": np.ones(2)}, {"test": 0}, {"epoch": 4, "step": None, "rows": 0, "file": None})
+    assert kept.state == "passed"
+    assert kept.evidence["note"].startswith("The validation loss of epoch 4 was not finite, which ended the training")
+
+
 @pytest.mark.parametrize(
     ("metric", "value", "floor", "state"),
     [

@@ -81,7 +81,7 @@ def test_time_spent_before_an_interruption_counts_towards_the_timeout(make_job):
 def test_a_loss_that_is_not_finite_ends_the_training_early(make_job, tmp_path):
     job = make_job(epochs=30, optimizer=Sgd(kind="sgd", lr=1e30), model=Mlp(hidden=(4, 4)), problem="regression")
     progress = fit(job).progress
-    assert progress.stopped == "early_stopping" and progress.epoch < 10
+    assert progress.stopped == "not_finite" and progress.epoch < 10
     assert json.loads((tmp_path / "history.json").read_text())[-1]["validation_loss"] is None
 
 

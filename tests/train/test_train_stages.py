@@ -6,17 +6,20 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from tasks.core.context import Context
-from tasks.core.contracts import Preflighted, Prepared, from_json, to_json
+from tasks.core.contracts import Preflighted, Prepared, Trained, from_json, to_json
 from tasks.core.home import Home, open_home
 from tasks.core.load import load_recipe
 from tasks.models import build
 from tasks.models.predict import forward
 from tasks.stores import runs
 from tasks.train import checkpoints
+from tasks.train.batches import shuffled
+from tasks.train.norms import NAMES
 from tasks.train.stage import preflight, train
 
 ROOT = Path(__file__).parents[2]
@@ -128,10 +131,28 @@ def test_of_two_processes_the_first_alone_tells_the_tracking_store(home, prepare
     ]
 
 
+def test_the_rows_of_the_step_that_broke_a_training_are_kept_by_their_ids(home, prepared, preflighted):
+    made = context(home, "train", "training.optimizer={kind: sgd, lr: 1.0e30}")
+    other = Context(**{**made.__dict__, "key": "c" * 64, "folder": made.folder / "spoiled"})
+    other.folder.mkdir()
+    trained = train(other, prepared, preflighted)
+    assert trained.stopped == "not_finite" and from_json(Trained, to_json(trained)) == trained
+    place = trained.not_finite
+    assert place is not None and (place["epoch"], place["rows_with_bad_inputs"]) == (1, 0)
+    kept = json.loads(home.path(place["file"]).read_text())
+    known = pd.read_parquet(home.path(prepared.folder) / "train_rows.parquet")["row_id"]
+    order = shuffled(len(known), made.recipe.training.seed, 0, torch.device("cpu"))
+    size = made.recipe.training.batch_size
+    positions = order[(kept["step"] - 1) * size : kept["step"] * size]
+    assert kept["epoch"] == 1 and kept["rows"] == known.iloc[positions.numpy()].tolist()
+    assert place["rows"] == len(kept["rows"]) == size
+
+
 def test_no_value_of_a_row_reaches_the_tracking_store(home, prepared, preflighted):
     trained = train(context(home, "train", "training.epochs=5"), prepared, preflighted)
     run = runs.open_tracking(home).get_run(trained.run_id)
-    assert set(run.data.metrics) == {"train_loss", "validation_loss", "epoch_accuracy", "learning_rate", "seconds"}
+    curves = {"train_loss", "validation_loss", "epoch_accuracy", "learning_rate", "seconds"}
+    assert set(run.data.metrics) == curves | {f"statistics/{name}" for name in NAMES}
     sections = {name.partition(".")[0] for name in run.data.params}
     assert sections == {"problem", "model", "training", "transforms", "data", "retraining"}
     assert not [name for name in run.data.params if name.startswith(("data.reader", "data.features"))]
