@@ -7,7 +7,7 @@ On an MLP, a CNN and a GRU, with the same first weights, rows, batch size, optim
 busy machine slows all of them; a ratio is taken within its round. Everything that is built once is built before the
 clock starts. All compute with one thread in float32.
 
-No loop may win by doing less: all must take the same number of steps and reach the same validation loss. Evergreen's
+No loop may win by doing less: all must take as many steps and bring the validation loss down as far. Evergreen's
 must be that of the loop by hand, which takes the rows in the same order; a library shuffles as it likes.
 """
 
@@ -35,15 +35,17 @@ from torch import nn
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.train_loops import EXTRAS, LOOPS, WANTS, Work, installed  # noqa: E402
+from benchmarks.train_loops import EXTRAS, LOOPS, WANTS, Work, installed, validated  # noqa: E402
 from tasks.core.seeds import seed_everything  # noqa: E402
 from tasks.models import build  # noqa: E402
 from tasks.train import networks  # noqa: E402
 
 SAME = {"evergreen": 1e-3, "hand": 0.0}
-"""Loop → by which share its validation loss may differ from that of the loop by hand."""
-SHUFFLED = 0.05
+"""Loop → by which share what it learned may differ from what the loop by hand did; measured as a fall of the loss."""
+SHUFFLED = 0.25
 """The same for a loop that takes the rows in another order."""
+SHUFFLED_QUICK = 0.5
+"""The same after eight steps, when order still matters."""
 RATES = {("evergreen", "mlp"): 1.0, ("evergreen", "cnn"): 0.95, ("evergreen", "gru"): 0.95}
 """(loop, network) → steps of Evergreen for each step of the loop by hand that are aimed at."""
 TIMES_LIGHTNING = 3.0
@@ -92,8 +94,8 @@ class Case:
 
 CASES = {
     "mlp": Case(_mlp, (32,), batch=256, rows=40_960, epochs=6, contrast=0.3),
-    "cnn": Case(_cnn, (3, 16, 16), batch=128, rows=2048, epochs=3, contrast=0.1),
-    "gru": Case(_gru, (24, 8), batch=128, rows=8192, epochs=3, contrast=0.12),
+    "cnn": Case(_cnn, (3, 16, 16), batch=128, rows=2048, epochs=3, contrast=0.2),
+    "gru": Case(_gru, (24, 8), batch=128, rows=8192, epochs=3, contrast=0.4),
 }
 CLASSES = 10
 
@@ -147,17 +149,33 @@ def measure(model: str, loops: Sequence[str], runs: int, *, quick: bool) -> list
             first = number % len(loops)
             for loop in (*loops[first:], *loops[:first]):
                 taken[loop].append(once(loop, work))
-    return [summary(model, loop, taken[loop], taken["hand"]) for loop in loops]
+        begun = validated(work.network, *work.tensors("validation"))
+    shuffled = SHUFFLED_QUICK if quick else SHUFFLED
+    return [summary(model, loop, taken[loop], taken["hand"], begun, SAME.get(loop, shuffled)) for loop in loops]
 
 
 def summary(
-    model: str, loop: str, ours: Sequence[dict[str, float]], hand: Sequence[dict[str, float]]
+    model: str,
+    loop: str,
+    ours: Sequence[dict[str, float]],
+    hand: Sequence[dict[str, float]],
+    begun: float,
+    tolerance: float,
 ) -> dict[str, Any]:
-    """Medians, the ratio within each round, and whether the loop learned what the loop by hand did."""
+    """Medians, the ratio within each round, and whether the loop learned what the loop by hand did.
+
+    Args:
+        model: Name of the network.
+        loop: Name of the loop.
+        ours: What each of its trainings took and reached.
+        hand: The same of the loop by hand.
+        begun: Validation loss of the first weights.
+        tolerance: By which share its fall of the loss may differ from that of the loop by hand.
+    """
     ratios = sorted(mine["wall"] / other["wall"] for mine, other in zip(ours, hand, strict=True))
     processor = [mine["cpu"] / other["cpu"] for mine, other in zip(ours, hand, strict=True)]
     loss, wanted = ours[0]["loss"], hand[0]["loss"]
-    off = abs(loss - wanted) / wanted
+    off = abs(loss - wanted) / (begun - wanted)
     wall = statistics.median(one["wall"] for one in ours)
     return {
         "model": model,
@@ -169,8 +187,9 @@ def summary(
         "cpu_ratio_to_hand": round(statistics.median(processor), 4),
         "steps": int(ours[0]["steps"]),
         "step_microseconds": round(1e6 * wall / ours[0]["steps"], 1),
+        "loss_begun": round(begun, 5),
         "loss": round(loss, 5),
-        "learned_the_same": ours[0]["steps"] == hand[0]["steps"] and off <= SAME.get(loop, SHUFFLED),
+        "learned_the_same": ours[0]["steps"] == hand[0]["steps"] and wanted < begun and off <= tolerance,
     }
 
 

@@ -146,7 +146,9 @@ def together(job: Job, description: Description) -> Iterator[Job]:
         if started:
             store.set("training-1", NO_MORE)
             for process, _ in started:
-                process.wait(LEFT)
+                # What has not ended by then is ended: the training itself is done.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(LEFT)
 
 
 def follow(store: Store, team: Team, *, one_machine: bool) -> int:

@@ -90,23 +90,23 @@ def test_a_loop_that_does_less_is_found(fault, monkeypatch, tmp_path):
 
 def test_ratios_are_taken_within_a_round():
     # The second round was slow for both.
-    row = summary("mlp", "keras", [ran(3.0), ran(20.0), ran(4.0)], [ran(1.0), ran(10.0), ran(2.0)])
+    row = summary("mlp", "keras", [ran(3.0), ran(20.0), ran(4.0)], [ran(1.0), ran(10.0), ran(2.0)], 2.0, 0.1)
     assert (row["ratio_to_hand"], row["ratio_range"]) == (2.0, [2.0, 3.0])
     assert (row["wall_seconds"], row["cpu_seconds"], row["step_microseconds"]) == (4.0, 2.0, 500_000)
 
 
 @pytest.mark.parametrize(
-    ("loop", "loss", "steps", "same"),
+    ("loss", "steps", "begun", "same"),
     [
-        ("keras", 1.04, 8, True),
-        ("keras", 1.06, 8, False),
-        ("keras", 1.0, 7, False),
-        ("evergreen", 1.0005, 8, True),
-        ("evergreen", 1.04, 8, False),
+        (1.009, 8, 1.1, True),
+        (1.011, 8, 1.1, False),  # a hundredth of the loss, and a tenth of what was learned
+        (0.989, 8, 1.1, False),
+        (1.0, 7, 1.1, False),
+        (1.0, 8, 0.9, False),  # nobody learned anything
     ],
 )
-def test_a_loop_in_another_order_may_differ_a_little_and_evergreen_hardly(loop, loss, steps, same):
-    assert summary("mlp", loop, [ran(1.0, loss, steps)], [ran(1.0)])["learned_the_same"] is same
+def test_loops_learn_the_same_if_the_loss_falls_as_far_in_as_many_steps(loss, steps, begun, same):
+    assert summary("mlp", "keras", [ran(1.0, loss, steps)], [ran(1.0)], begun, 0.1)["learned_the_same"] is same
 
 
 def test_targets_are_step_rates():
