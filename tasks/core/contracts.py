@@ -168,6 +168,8 @@ class Prepared:
     """Columns the model's frame must have, in order."""
     cutoff: str | None = None
     """For time splits: ISO time of the last row that training may see."""
+    vocabulary: int = 0
+    """Of texts: how many token ids there are, 0 (padding) and 1 (unknown) among them; 0 where inputs are numbers."""
 
 
 @dataclass(frozen=True)

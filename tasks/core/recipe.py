@@ -13,7 +13,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from tasks.core.architectures import Mlp, Model
 from tasks.core.blocks import Block
 from tasks.core.objective import misfit
-from tasks.core.preprocessing import Transforms
+from tasks.core.preprocessing import Text, Transforms
 from tasks.core.sources import Reader
 from tasks.core.training import Training
 from tasks.core.upkeep import Alert, HybridPolicy, Monitoring, Retraining, Timetable
@@ -48,13 +48,35 @@ class ImageFeature(Block):
     """Height and width in pixels."""
 
 
+class TextFeature(Block):
+    """Free text, the only feature of its model; `transforms.text` says how it is cut into tokens."""
+
+    kind: Literal["text"]
+
+
+class SeriesFeature(Block):
+    """Numbers in their order, the oldest first, as the columns `<feature>_<step>` from 0 on.
+
+    Steps without a number at either end make a shorter series. It is the only feature of its model.
+    """
+
+    kind: Literal["series"]
+    length: int = Field(gt=0)
+    """Steps, at most."""
+    channels: tuple[str, ...] = ()
+    """Names of the numbers of a step, where it has several: they are the columns `<feature>_<channel>_<step>`."""
+
+
 class DropFeature(Block):
     """A column that is stored with the dataset but never given to the model."""
 
     kind: Literal["drop"]
 
 
-Feature = Annotated[NumericFeature | CategoricalFeature | ImageFeature | DropFeature, Field(discriminator="kind")]
+Feature = Annotated[
+    NumericFeature | CategoricalFeature | ImageFeature | TextFeature | SeriesFeature | DropFeature,
+    Field(discriminator="kind"),
+]
 
 
 class RandomSplit(Block):
@@ -203,6 +225,12 @@ class Recipe(Block):
                     f"transforms.augment.shift is {augment.shift}, which can move the image '{name}' of "
                     f"{list(feature.size)} pixels out of sight; make it smaller"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _there_is_text_to_cut(self) -> Recipe:
+        if self.transforms.text != Text() and not any(part.kind == "text" for part in self.data.features.values()):
+            raise ValueError("transforms.text cuts texts into tokens, and data.features declares none; remove it")
         return self
 
     @model_validator(mode="after")

@@ -57,6 +57,7 @@ def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Pre
         classes=tuple(str(label) for label in spec["classes"]),
         feature_columns=tuple(spec["columns"]),
         cutoff=splits.cutoff_of(labelled, recipe.data),
+        vocabulary=spec["vocabulary"],
     )
 
 
@@ -81,6 +82,7 @@ def fit_spec(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> 
         "features": {feature: part.model_dump(mode="json") for feature, part in features.items()},
         "columns": state["columns"],
         "input_shape": state["input_shape"],
+        "vocabulary": state.get("vocabulary", 0),
         "state": state,
         "classes": targets.fit_classes(labelled[target]) if classification else [],
         "target": None if classification else targets.fit_quantity(targets.quantity(training[target])),

@@ -25,6 +25,7 @@ from tasks.stage import stage
         "transforms.scale",
         "transforms.rare_below",
         "transforms.max_categories",
+        "transforms.text",
         "retraining.window",
     ),
     libraries=("numpy", "pandas", "pyarrow"),
