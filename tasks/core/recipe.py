@@ -115,6 +115,21 @@ def _split_kind(value: Any) -> str:
 Split = Annotated[Annotated[RandomSplit, Tag("random")] | Annotated[TimeSplit, Tag("time")], Discriminator(_split_kind)]
 
 
+class Windows(Block):
+    """Each row gets the values of rows before it in `data.time`, as a feature of kind series."""
+
+    feature: str = "past"
+    """Name of that feature; its columns are `<feature>_<column>_<step>`, the oldest first."""
+    columns: tuple[str, ...] = Field(min_length=1)
+    """Columns of numbers whose earlier values are taken; the target may be one of them."""
+    length: int = Field(gt=0)
+    """Rows of a window."""
+    horizon: int = Field(default=1, gt=0)
+    """Rows from the last of a window to the row that it is for."""
+    by: str | None = None
+    """Column that names whose row it is (a station, a customer): windows stay among the rows of one."""
+
+
 class Data(Block):
     """Where rows come from and what the columns mean."""
 
@@ -127,9 +142,26 @@ class Data(Block):
     """Column that orders rows in time."""
     features: dict[str, Feature] = Field(default_factory=dict)
     """Kinds of columns; what is not named is inferred from the first rows and shown by `check`."""
+    windows: Windows | None = None
+    """Earlier rows as a feature of each row; none: every row stands alone."""
     split: Split = RandomSplit()
     expectations: str | None = None
     """Great Expectations suite as JSON, relative to the recipe's folder."""
+
+    @model_validator(mode="after")
+    def _windows_are_a_feature(self) -> Data:
+        windows = self.windows
+        if windows is None:
+            return self
+        if self.time is None:
+            raise ValueError("data.windows takes earlier rows, so data.time must name the column that orders them")
+        made = SeriesFeature(kind="series", length=windows.length, channels=windows.columns)
+        if self.features.setdefault(windows.feature, made) != made:
+            raise ValueError(
+                f"data.features.{windows.feature} is what data.windows makes; remove it, or name another "
+                "data.windows.feature"
+            )
+        return self
 
     @model_validator(mode="after")
     def _columns_agree(self) -> Data:
