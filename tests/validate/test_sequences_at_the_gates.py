@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from tasks.core.errors import RequestError
 from tasks.core.recipe import Recipe
-from tasks.validate.infer import identified
+from tasks.validate.infer import identified, infer
 from tasks.validate.judge import judge
 from tests.train.sequenced import recipe_of, reviews, waves
 
@@ -61,3 +63,10 @@ def test_no_text_is_in_the_evidence_of_a_gate():
     texts = reviews(300).assign(note=lambda rows: rows["note"] + " zanzibar")
     found = gates(pd.concat([texts, texts, texts]), recipe_of(texts, BAG, "y"))
     assert "zanzibar" not in json.dumps({name: [gate.evidence, gate.reason] for name, gate in found.items()})
+
+
+def test_where_only_texts_are_left_a_recipe_that_reads_them_is_suggested() -> None:
+    with pytest.raises(RequestError) as caught:
+        infer(reviews(120), "y")
+    assert "No column is left to learn 'y' from: 'note' (nearly every row has its own text)." in caught.value.message
+    assert caught.value.remedy.startswith("Write a recipe in which data.features.note is {kind: text}, add columns")
