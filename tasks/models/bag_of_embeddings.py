@@ -38,7 +38,8 @@ class BagOfEmbeddings(nn.Module):
         super().__init__()
         if not vocabulary:
             raise ValueError("a bag_of_embeddings takes a text; declare one in data.features, or choose another kind")
-        self.steps = Steps("bag_of_embeddings", input_shape, vocabulary, embedding)
+        # Small at first, so that a token seen once or twice, which hardly moves, hardly speaks.
+        self.steps = Steps("bag_of_embeddings", input_shape, vocabulary, embedding, spread=0.3)
         self.kept = nn.Dropout(token_dropout)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(embedding, output_size)
