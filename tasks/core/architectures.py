@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.core.blocks import Block, Custom
 
@@ -79,4 +79,65 @@ class Resnet(Block):
     """Share of the pooled feature maps left out at random before the output, while training."""
 
 
-Model = Annotated[Mlp | Cnn | Perceptron | TabularResnet | Resnet | Custom, Field(discriminator="kind")]
+class Recurrent(Block):
+    """Recurrent layers for a text or a series of any length."""
+
+    kind: Literal["recurrent"]
+    cell: Literal["rnn", "gru", "lstm"] = "gru"
+    """A plain layer with tanh, gated units, or long short-term memory."""
+    embedding: int = Field(default=64, gt=0)
+    """Numbers that stand for a token of a text."""
+    hidden: int = Field(default=64, gt=0)
+    """Numbers that a layer carries from step to step, in each direction."""
+    layers: int = Field(default=1, gt=0)
+    """Layers that stand on each other."""
+    bidirectional: bool = False
+    """Read each sequence from its end as well."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Share of the numbers left out at random before each layer and before the last one, while training."""
+    pooling: Literal["last", "mean", "max"] = "last"
+    """What is kept of all steps: what was read at the end, their mean, or the largest of each number."""
+
+
+class Transformer(Block):
+    """Transformer encoder for a text or a series of any length (Vaswani et al., 2017), normalised first."""
+
+    kind: Literal["transformer"]
+    width: int = Field(default=64, gt=0)
+    """Numbers that stand for a step; a multiple of `heads`."""
+    heads: int = Field(default=4, gt=0)
+    """Parts of them that attend to other steps on their own."""
+    layers: int = Field(default=2, gt=0)
+    """Layers that stand on each other."""
+    expansion: float = Field(default=2.0, gt=0)
+    """Width inside a layer, as a multiple of `width`."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the numbers left out at random, while training."""
+    positions: Literal["learned", "sinusoidal"] = "learned"
+    """How a step is told where it stands: a vector learned for each place, or sines and cosines."""
+    pooling: Literal["mean", "first"] = "mean"
+    """What is kept of all steps: their mean, or a learned step before the first."""
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Transformer:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}; change one of them")
+        return self
+
+
+class BagOfEmbeddings(Block):
+    """The mean of a text's token vectors, and a linear layer (Joulin et al., 2017)."""
+
+    kind: Literal["bag_of_embeddings"]
+    embedding: int = Field(default=64, gt=0)
+    """Numbers that stand for a token."""
+    token_dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Share of a text's tokens left out at random, while training."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Share of the mean's numbers left out at random, while training."""
+
+
+Model = Annotated[
+    Mlp | Cnn | Perceptron | TabularResnet | Resnet | Recurrent | Transformer | BagOfEmbeddings | Custom,
+    Field(discriminator="kind"),
+]

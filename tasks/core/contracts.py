@@ -172,6 +172,8 @@ class Prepared:
     """Columns the model's frame must have, in order."""
     cutoff: str | None = None
     """For time splits: ISO time of the last row that training may see."""
+    vocabulary: int = 0
+    """Of texts: how many token ids there are, 0 (padding) and 1 (unknown) among them; 0 where inputs are numbers."""
     synthetic: int = 0
     """Rows made by balancing the classes, which stand in the training arrays beside those of the dataset."""
     notes: tuple[str, ...] = ()

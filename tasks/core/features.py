@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tasks.core.errors import RequestError
-from tasks.core.recipe import CategoricalFeature, Data, DropFeature, Feature, ImageFeature, NumericFeature
+from tasks.core.recipe import (
+    CategoricalFeature,
+    Data,
+    DropFeature,
+    Feature,
+    ImageFeature,
+    NumericFeature,
+    SeriesFeature,
+    TextFeature,
+)
 
 RESERVED_COLUMNS = ("row_id", "batch")
 """Columns Evergreen adds to every dataset; no source may have them."""
@@ -20,7 +29,7 @@ def resolve(columns: Mapping[str, str], data: Data) -> dict[str, Feature]:
     What `data.features` names keeps its kind, whether or not the column is there (that it is missing is
     the `schema` gate's finding). Of the rest, numbers become numeric, points in time and the column
     rows are grouped by are dropped, and everything else is categorical. The id, the time and the target
-    are never features. An image feature stands for its pixel columns.
+    are never features. An image feature stands for its pixel columns, a series for its steps.
 
     Args:
         columns: Column name → pandas dtype name, in the order of the frame.
@@ -33,16 +42,16 @@ def resolve(columns: Mapping[str, str], data: Data) -> dict[str, Feature]:
         RequestError: the recipe makes a feature of the target, the id or the time.
     """
     _refuse_answers(data)
-    pixel_owner = {
+    owner = {
         column: name
         for name, feature in data.features.items()
-        if isinstance(feature, ImageFeature)
-        for column in pixel_columns(name, feature)
+        if isinstance(feature, ImageFeature | SeriesFeature)
+        for column in parts_of(name, feature)
     }
     never = {data.target, data.id, data.time, *RESERVED_COLUMNS}
     resolved: dict[str, Feature] = {}
     for column, dtype in columns.items():
-        name = pixel_owner.get(column, column)
+        name = owner.get(column, column)
         if name in data.features:
             resolved[name] = data.features[name]
         elif column not in never:
@@ -51,14 +60,19 @@ def resolve(columns: Mapping[str, str], data: Data) -> dict[str, Feature]:
 
 
 def columns_of(features: Mapping[str, Feature]) -> tuple[str, ...]:
-    """Columns the model's frame must have, in order: no dropped ones, every pixel of an image."""
-    columns: list[str] = []
-    for name, feature in features.items():
-        if isinstance(feature, ImageFeature):
-            columns += pixel_columns(name, feature)
-        elif not isinstance(feature, DropFeature):
-            columns.append(name)
-    return tuple(columns)
+    """Columns the model's frame must have, in order: no dropped ones, every pixel of an image, every step."""
+    kept = ((name, feature) for name, feature in features.items() if not isinstance(feature, DropFeature))
+    return tuple(column for name, feature in kept for column in parts_of(name, feature))
+
+
+def parts_of(name: str, feature: Feature) -> list[str]:
+    """The columns of one feature, a dropped one too: pixels row by row, the steps of one channel after another."""
+    if isinstance(feature, ImageFeature):
+        return pixel_columns(name, feature)
+    if isinstance(feature, SeriesFeature):
+        of = [f"{name}_{channel}" for channel in feature.channels] or [name]
+        return [f"{prefix}_{step}" for prefix in of for step in range(feature.length)]
+    return [name]
 
 
 def pixel_columns(name: str, feature: ImageFeature) -> list[str]:
@@ -71,14 +85,25 @@ def inputs_of(features: Mapping[str, Feature]) -> tuple[int, ...]:
     """The shape of one example, as far as it is known before anything is fitted.
 
     Returns:
-        (images, height, width) for images; (columns,) for others, where a category counts as one column; empty
-        where no column is left to learn from or images have other features beside them, which no model takes.
+        (images, height, width) for images; (1,) for a text, however many ids it gets; (steps, channels + 1) for a
+        series; (columns,) for others, where a category counts as one column; empty where no column is left to learn
+        from, or images, a text or a series have other features beside them, which no model takes.
     """
     kept = [feature for feature in features.values() if not isinstance(feature, DropFeature)]
+    if any(isinstance(feature, TextFeature | SeriesFeature) for feature in kept):
+        only = kept[0] if len(kept) == 1 else None
+        if isinstance(only, SeriesFeature):
+            return (only.length, (len(only.channels) or 1) + 1)
+        return () if only is None else (1,)
     sizes = [feature.size for feature in kept if isinstance(feature, ImageFeature)]
     if sizes:
         return (len(sizes), *sizes[0]) if len(sizes) == len(kept) else ()
     return (len(kept),) if kept else ()
+
+
+def least_vocabulary(features: Mapping[str, Feature]) -> int:
+    """Token ids that a text has before anything is fitted, padding and unknown; 0 where there is no text."""
+    return 2 if any(isinstance(feature, TextFeature) for feature in features.values()) else 0
 
 
 def _inferred(column: str, dtype: str, data: Data) -> Feature:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from tasks.core.balance import Balance, NoBalance
 from tasks.core.blocks import Block
 from tasks.core.selection import NoSelection, Select
+
+Count = Annotated[int, Field(ge=1, le=20)]
 
 
 class Augment(Block):
@@ -24,6 +26,31 @@ class Augment(Block):
     """Share by which it is made larger or smaller at most."""
     noise: float = Field(default=0.0, ge=0)
     """Standard deviation of the noise added to each pixel, after scaling."""
+
+
+class Text(Block):
+    """How a text is cut into tokens, and which of them are known: the most frequent ones of the training rows."""
+
+    level: Literal["word", "character"] = "word"
+    """What a token is: a word (letters, digits and _ without a gap) or a single other sign; or every character."""
+    ngrams: tuple[Count, Count] = (1, 1)
+    """Fewest and most neighbouring tokens that are one token together; of (1, 1) each stands alone."""
+    lower: bool = True
+    """Capitals count as small letters."""
+    numbers: Literal["keep", "shape"] = "keep"
+    """`shape`: every digit counts as 0, so that numbers of one length are one token."""
+    max_tokens: int = Field(default=20_000, ge=1)
+    """The most frequent tokens are known; the rest are one token, unknown, or are left out where `ngrams` are."""
+    min_count: int = Field(default=2, ge=1)
+    """A token that occurs less often among the training rows is not known."""
+    max_length: int = Field(default=128, ge=1)
+    """Tokens of a text that a network sees, the first ones."""
+
+    @model_validator(mode="after")
+    def _there_are_sizes_between(self) -> Text:
+        if self.ngrams[0] > self.ngrams[1]:
+            raise ValueError(f"ngrams is {list(self.ngrams)}, and the first number is the smaller one; turn them round")
+        return self
 
 
 class Transforms(Block):
@@ -47,6 +74,8 @@ class Transforms(Block):
     max_categories: int = Field(default=50, ge=1)
     """The most frequent categories get a column of their own; the rest share 'other'."""
 
+    text: Text = Text()
+    """How texts become tokens."""
     select: Select = NoSelection()
     """Whether columns are left out for what the training rows say about them; a kind's name alone takes its defaults.
     The model's frame then needs the columns that were kept, and no other."""

@@ -14,7 +14,7 @@ from tasks.core import balance
 from tasks.core.architectures import Mlp, Model
 from tasks.core.blocks import Block
 from tasks.core.objective import misfit
-from tasks.core.preprocessing import Transforms
+from tasks.core.preprocessing import Text, Transforms
 from tasks.core.sources import Reader
 from tasks.core.training import Training
 from tasks.core.tuning import Tuning
@@ -51,13 +51,35 @@ class ImageFeature(Block):
     """Height and width in pixels."""
 
 
+class TextFeature(Block):
+    """Free text, the only feature of its model; `transforms.text` says how it is cut into tokens."""
+
+    kind: Literal["text"]
+
+
+class SeriesFeature(Block):
+    """Numbers in their order, the oldest first, as the columns `<feature>_<step>` from 0 on.
+
+    Steps without a number at either end make a shorter series. It is the only feature of its model.
+    """
+
+    kind: Literal["series"]
+    length: int = Field(gt=0)
+    """Steps, at most."""
+    channels: tuple[str, ...] = ()
+    """Names of the numbers of a step, where it has several: they are the columns `<feature>_<channel>_<step>`."""
+
+
 class DropFeature(Block):
     """A column that is stored with the dataset but never given to the model."""
 
     kind: Literal["drop"]
 
 
-Feature = Annotated[NumericFeature | CategoricalFeature | ImageFeature | DropFeature, Field(discriminator="kind")]
+Feature = Annotated[
+    NumericFeature | CategoricalFeature | ImageFeature | TextFeature | SeriesFeature | DropFeature,
+    Field(discriminator="kind"),
+]
 
 
 class RandomSplit(Block):
@@ -96,6 +118,21 @@ def _split_kind(value: Any) -> str:
 Split = Annotated[Annotated[RandomSplit, Tag("random")] | Annotated[TimeSplit, Tag("time")], Discriminator(_split_kind)]
 
 
+class Windows(Block):
+    """Each row gets the values of rows before it in `data.time`, as a feature of kind series."""
+
+    feature: str = "past"
+    """Name of that feature; its columns are `<feature>_<column>_<step>`, the oldest first."""
+    columns: tuple[str, ...] = Field(min_length=1)
+    """Columns of numbers whose earlier values are taken; the target may be one of them."""
+    length: int = Field(gt=0)
+    """Rows of a window."""
+    horizon: int = Field(default=1, gt=0)
+    """Rows from the last of a window to the row that it is for."""
+    by: str | None = None
+    """Column that names whose row it is (a station, a customer): windows stay among the rows of one."""
+
+
 class Data(Block):
     """Where rows come from and what the columns mean."""
 
@@ -108,9 +145,26 @@ class Data(Block):
     """Column that orders rows in time."""
     features: dict[str, Feature] = Field(default_factory=dict)
     """Kinds of columns; what is not named is inferred from the first rows and shown by `check`."""
+    windows: Windows | None = None
+    """Earlier rows as a feature of each row; none: every row stands alone."""
     split: Split = RandomSplit()
     expectations: str | None = None
     """Great Expectations suite as JSON, relative to the recipe's folder."""
+
+    @model_validator(mode="after")
+    def _windows_are_a_feature(self) -> Data:
+        windows = self.windows
+        if windows is None:
+            return self
+        if self.time is None:
+            raise ValueError("data.windows takes earlier rows, so data.time must name the column that orders them")
+        made = SeriesFeature(kind="series", length=windows.length, channels=windows.columns)
+        if self.features.setdefault(windows.feature, made) != made:
+            raise ValueError(
+                f"data.features.{windows.feature} is what data.windows makes; remove it, or name another "
+                "data.windows.feature"
+            )
+        return self
 
     @model_validator(mode="after")
     def _columns_agree(self) -> Data:
@@ -221,6 +275,12 @@ class Recipe(Block):
                     f"transforms.augment.shift is {augment.shift}, which can move the image '{name}' of "
                     f"{list(feature.size)} pixels out of sight; make it smaller"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _there_is_text_to_cut(self) -> Recipe:
+        if self.transforms.text != Text() and not any(part.kind == "text" for part in self.data.features.values()):
+            raise ValueError("transforms.text cuts texts into tokens, and data.features declares none; remove it")
         return self
 
     @model_validator(mode="after")

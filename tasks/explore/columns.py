@@ -1,4 +1,4 @@
-"""Reads a dataset into what is described: numbers, categories, images and the target, with counts per column."""
+"""Reads a dataset into what is described: numbers, categories, images, texts and the target, with counts per column."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tasks.core.features import pixel_columns, resolve
-from tasks.core.recipe import Data, Feature, ImageFeature
+from tasks.core.features import parts_of, pixel_columns, resolve
+from tasks.core.recipe import Data, Feature, ImageFeature, SeriesFeature
 from tasks.report.boxes import fences
 from tasks.report.svg import TOO_LARGE
 
@@ -18,7 +18,7 @@ class Table:
     """A dataset of N rows, by kind of column.
 
     Numbers are float64 [N] with NaN where a value is missing, infinite or too large to square, categories
-    text [N] with None where missing, images float32 [N, H, W].
+    and texts are text [N] with None where missing, images float32 [N, H, W].
     """
 
     rows: int
@@ -26,6 +26,9 @@ class Table:
     numeric: dict[str, np.ndarray]
     categorical: dict[str, np.ndarray]
     images: dict[str, np.ndarray]
+    texts: dict[str, np.ndarray]
+    series: dict[str, np.ndarray]
+    """Channel of a series → float64 [N, L], NaN where a step has no number."""
     dropped: tuple[str, ...]
     target_name: str
     classes: tuple[str, ...]
@@ -71,6 +74,13 @@ def read_table(frame: pd.DataFrame, data: Data, problem: str) -> Table:
             for name, feature in present.items()
             if isinstance(feature, ImageFeature)
         },
+        texts={name: _texts(frame[name]) for name, feature in present.items() if feature.kind == "text"},
+        series={
+            channel: np.column_stack([_numbers(frame[column]) for column in columns])
+            for name, feature in present.items()
+            if isinstance(feature, SeriesFeature)
+            for channel, columns in _channels(name, feature).items()
+        },
         dropped=tuple(name for name, feature in present.items() if feature.kind == "drop"),
         target_name=data.target,
         classes=classes,
@@ -110,8 +120,20 @@ def categories(values: np.ndarray) -> tuple[list[tuple[str, int]], int]:
     return ordered, len(values) - len(known)
 
 
+def words(texts: np.ndarray) -> np.ndarray:
+    """How many words each text has, parted by white space; text [N] with None for missing, which has none."""
+    return np.array([0 if text is None else len(text.split()) for text in texts], dtype=np.float64)
+
+
 def _columns(name: str, feature: Feature) -> set[str]:
-    return set(pixel_columns(name, feature)) if isinstance(feature, ImageFeature) else {name}
+    return set(parts_of(name, feature))
+
+
+def _channels(name: str, feature: SeriesFeature) -> dict[str, list[str]]:
+    """Channel → its columns, in the order of the steps."""
+    columns, length = parts_of(name, feature), feature.length
+    names = [f"{name}_{channel}" for channel in feature.channels] or [name]
+    return {channel: columns[place * length : (place + 1) * length] for place, channel in enumerate(names)}
 
 
 def _target(column: pd.Series, problem: str) -> tuple[tuple[str, ...], np.ndarray]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from tasks.explore.columns import Numbers, Table, categories
+from tasks.explore.columns import Numbers, Table, categories, words
 from tasks.explore.relations import Relations, correlation, related_groups
 from tasks.report.numbers import count, listing, percent
 
@@ -36,6 +36,7 @@ def findings(table: Table, described: Mapping[str, Numbers], relations: Relation
         *_shape(table, described),
         *_categorical(table),
         *_images(table),
+        *_texts(table),
         *_size(table),
     )
 
@@ -174,6 +175,23 @@ def _images(table: Table) -> Iterator[str]:
         gaps = int((~np.isfinite(flat)).any(axis=1).sum())
         if gaps:
             yield f"{count(gaps, 'image')} of {name} {'has' if gaps == 1 else 'have'} missing pixels."
+
+
+def _texts(table: Table) -> Iterator[str]:
+    for name, texts in table.texts.items():
+        lengths = words(texts)
+        known = [text for text in texts if text is not None]
+        if not lengths.any():
+            yield f"{name} holds no word at all."
+            continue
+        middle, most = (int(np.quantile(lengths, part)) for part in (0.5, 0.95))
+        yield (
+            f"Half of the texts in {name} have at most {count(middle, 'word')}, 95 % at most {most:,}: a network "
+            "should see about as many tokens of each (transforms.text.max_length)."
+        )
+        copies = len(known) - len(set(known))
+        if copies:
+            yield f"{count(copies, 'text')} of {name} {'repeats' if copies == 1 else 'repeat'} an earlier one exactly."
 
 
 def _look_alike(name: str, flat: np.ndarray, table: Table) -> Iterator[str]:

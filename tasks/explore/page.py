@@ -13,6 +13,7 @@ import numpy as np
 from tasks.explore.columns import Numbers, Table, categories
 from tasks.explore.relations import REDUNDANT, Relations, correlation
 from tasks.explore.samples import image_figures
+from tasks.explore.sequences import series_figures, text_figures
 from tasks.report.boxes import boxes
 from tasks.report.heatmaps import correlations
 from tasks.report.histograms import bars, histogram
@@ -43,6 +44,10 @@ def dataset_page(
         page.heading("Images")
         for image, pixels in table.images.items():
             image_figures(page, image, pixels, table)
+    if table.texts:
+        text_figures(page, table)
+    if table.series:
+        series_figures(page, table)
     if shown:
         _distributions(page, table, shown)
         _with_target(page, table, relations, shown)
@@ -61,10 +66,16 @@ def strongest(table: Table, relations: Relations) -> list[str]:
 
 
 def _summary(page: Page, table: Table, relations: Relations, found: Sequence[str]) -> None:
-    features = len(table.numeric) + len(table.categorical) + len(table.images)
+    features = len(table.numeric) + len(table.categorical) + len(table.images) + len(table.texts) + len(table.series)
     kinds = [
         f"{len(columns)} {kind}"
-        for kind, columns in (("numeric", table.numeric), ("categorical", table.categorical), ("image", table.images))
+        for kind, columns in (
+            ("numeric", table.numeric),
+            ("categorical", table.categorical),
+            ("image", table.images),
+            ("text", table.texts),
+            ("series", table.series),
+        )
         if columns
     ]
     page.numbers(

@@ -11,6 +11,7 @@ from tasks.core.contracts import Gate, Ingested
 from tasks.core.rows import Identity
 from tasks.ingest.batches import Batch, Known, next_batch
 from tasks.ingest.readers import fingerprint, read, unreadable
+from tasks.ingest.windows import with_windows
 from tasks.stores import datasets
 from tasks.stores.datasets import Candidate, Manifest
 from tasks.stores.shards import write_shard
@@ -33,7 +34,7 @@ def make_candidate(context: Context) -> Ingested:
     bytes_read = fingerprint(data.reader, context.recipe_folder)
     if bytes_read != context.outside.get("source", bytes_read):
         unreadable("The source of data.reader changed since the run was planned.", field="data.reader")
-    source = read(data.reader, context.recipe_folder, text=text, lenient=lenient)
+    source = with_windows(read(data.reader, context.recipe_folder, text=text, lenient=lenient), data)
     if fingerprint(data.reader, context.recipe_folder) != bytes_read:
         unreadable("The source of data.reader changed while it was read.", field="data.reader")
     if data.id is not None and data.id not in source.columns:

@@ -13,6 +13,7 @@ from tasks.core.load import LoadedRecipe
 from tasks.core.sources import Reader
 from tasks.ingest.files import FILE_SUFFIXES
 from tasks.ingest.readers import fingerprint, read
+from tasks.ingest.windows import with_windows
 from tasks.stores import datasets
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _read(reader: Reader, loaded: LoadedRecipe, what: str) -> pd.DataFrame:
     data = loaded.recipe.data
     text = tuple(name for name in (data.id, getattr(data.split, "group", None)) if name is not None)
     try:
-        return read(reader, loaded.folder, text=text)
+        return with_windows(read(reader, loaded.folder, text=text), data)
     except GateStopped as stopped:
         reason = next(gate.reason for gate in stopped.gates if gate.blocks)
         raise RequestError(f"{what}: {reason}", remedy=stopped.remedy, code="data") from stopped

@@ -9,7 +9,7 @@ from tasks.stage import stage
 
 @stage(
     "ingest",
-    reads=("data.reader", "data.id", "data.target", "data.split"),
+    reads=("data.reader", "data.id", "data.target", "data.time", "data.split", "data.windows"),
     libraries=("pandas", "pyarrow", "scikit-learn"),
 )
 def ingest(context: Context) -> Ingested:

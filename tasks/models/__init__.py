@@ -21,8 +21,13 @@ KINDS: dict[str, str] = {
     "perceptron": "tasks.models.perceptron:Perceptron",
     "tabular_resnet": "tasks.models.tabular_resnet:TabularResnet",
     "resnet": "tasks.models.resnet:Resnet",
+    "recurrent": "tasks.models.recurrent:Recurrent",
+    "transformer": "tasks.models.transformer:Transformer",
+    "bag_of_embeddings": "tasks.models.bag_of_embeddings:BagOfEmbeddings",
 }
 """Kind of architecture → where its class is."""
+OF_TEXT = ("recurrent", "transformer", "bag_of_embeddings")
+"""Kinds that take text."""
 
 
 def architecture(kind: str) -> Callable[..., nn.Module]:
@@ -39,7 +44,11 @@ def architecture(kind: str) -> Callable[..., nn.Module]:
 
 
 def construct(
-    factory: Callable[..., nn.Module], arguments: Mapping[str, Any], input_shape: tuple[int, ...], output_size: int
+    factory: Callable[..., nn.Module],
+    arguments: Mapping[str, Any],
+    input_shape: tuple[int, ...],
+    output_size: int,
+    vocabulary: int = 0,
 ) -> nn.Module:
     """Call an architecture with its arguments and, where it accepts them, the shapes it has to fit.
 
@@ -48,18 +57,27 @@ def construct(
         arguments: Its own keyword arguments.
         input_shape: Shape of one example, without the batch dimension.
         output_size: Number of classes, or 1 for regression.
+        vocabulary: Token ids there are, where inputs are ids; 0 where they are numbers.
 
     Raises:
         TypeError: the arguments do not fit the factory.
     """
-    shapes = {"input_shape": tuple(input_shape), "output_size": output_size}
+    shapes: dict[str, Any] = {"input_shape": tuple(input_shape), "output_size": output_size}
     accepted = inspect.signature(factory).parameters
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in accepted.values())
     given = {name: value for name, value in shapes.items() if takes_any or name in accepted}
+    if "vocabulary" in accepted or (takes_any and vocabulary):
+        given["vocabulary"] = vocabulary
     return factory(**{**given, **arguments})
 
 
-def build(model: Mapping[str, Any], input_shape: tuple[int, ...], output_size: int, recipe_folder: Path) -> nn.Module:
+def build(
+    model: Mapping[str, Any],
+    input_shape: tuple[int, ...],
+    output_size: int,
+    recipe_folder: Path,
+    vocabulary: int = 0,
+) -> nn.Module:
     """The network a recipe's `model` section describes, with fresh weights from torch's global generator.
 
     Args:
@@ -67,6 +85,7 @@ def build(model: Mapping[str, Any], input_shape: tuple[int, ...], output_size: i
         input_shape: Shape of one example, without the batch dimension.
         output_size: Number of classes, or 1 for regression.
         recipe_folder: Where the file of a custom reference is looked up.
+        vocabulary: Token ids there are, where inputs are ids; 0 where they are numbers.
 
     Raises:
         RequestError: a custom reference cannot be loaded.
@@ -75,7 +94,13 @@ def build(model: Mapping[str, Any], input_shape: tuple[int, ...], output_size: i
     """
     arguments = {name: value for name, value in model.items() if name != "kind"}
     if model["kind"] != "custom":
-        return construct(architecture(model["kind"]), arguments, input_shape, output_size)
+        factory = architecture(model["kind"])
+        if vocabulary and "vocabulary" not in inspect.signature(factory).parameters:
+            raise ValueError(
+                f"the kind {model['kind']} takes numbers, and the features give text; choose {', '.join(OF_TEXT)}"
+            )
+        return construct(factory, arguments, input_shape, output_size, vocabulary)
     from ..core import refs
 
-    return construct(refs.load(model["ref"], recipe_folder), model.get("args") or {}, input_shape, output_size)
+    factory = refs.load(model["ref"], recipe_folder)
+    return construct(factory, model.get("args") or {}, input_shape, output_size, vocabulary)

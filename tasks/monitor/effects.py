@@ -2,6 +2,7 @@
 
 numbers       Kolmogorov-Smirnov distance: the largest difference between the two distribution functions
 labels        total variation distance: half the sum of the differences between the two shares of each label
+texts         as numbers, by how many words each has: hardly a text occurs twice, so as labels all would be new
 
 Neither has a unit, neither grows with the number of rows as a test statistic does, and neither notices a
 monotone change of scale. 0 means that the distributions are equal, 1 that they do not overlap.
@@ -28,12 +29,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.core.features import columns_of, pixel_columns
-from tasks.core.recipe import DropFeature, Feature, ImageFeature, NumericFeature
+from tasks.core.features import columns_of, parts_of
+from tasks.core.recipe import DropFeature, Feature, ImageFeature, NumericFeature, SeriesFeature, TextFeature
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
-Kind = Literal["numbers", "labels"]
+Kind = Literal["numbers", "labels", "texts"]
 
 DENSE = 2_000_000
 """Counts of a table windows × labels up to which it is filled; beyond it only the labels that occur are counted."""
@@ -123,23 +124,26 @@ Reference = Numbers | Labels
 
 
 def kinds(features: Mapping[str, Feature]) -> dict[str, Kind]:
-    """Column → how it is compared, in the order of the model's frame; every pixel of an image is a column."""
+    """Column → how it is compared, in the order of the model's frame; every pixel and every step is a column."""
     numeric = {name for name, feature in features.items() if isinstance(feature, NumericFeature)}
     for name, feature in features.items():
-        if isinstance(feature, ImageFeature):
-            numeric.update(pixel_columns(name, feature))
+        if isinstance(feature, ImageFeature | SeriesFeature):
+            numeric.update(parts_of(name, feature))
     kept = columns_of({name: feature for name, feature in features.items() if not isinstance(feature, DropFeature)})
-    return {column: "numbers" if column in numeric else "labels" for column in kept}
+    texts = {name for name, feature in features.items() if isinstance(feature, TextFeature)}
+    return {column: "numbers" if column in numeric else "texts" if column in texts else "labels" for column in kept}
 
 
 def values_of(series: pd.Series, kind: Kind) -> NDArray[Any]:
     """The column as float64 with NaN, or as text with None; what is no number where one is due is missing."""
+    if kind == "texts":
+        return _words(series)
     return _numbers(series) if kind == "numbers" else _texts(series)
 
 
 def reference(values: NDArray[Any], kind: Kind) -> Reference:
     """Tabulate a reference from `values` [N] as `values_of` gives them."""
-    if kind == "numbers":
+    if kind != "labels":
         present = values[~np.isnan(values)]
         levels, counts = np.unique(present, return_counts=True)
         return Numbers(levels, counts.astype(np.float64), len(values) - len(present))
@@ -163,6 +167,12 @@ def _numbers(series: pd.Series) -> Floats:
     if not pd.api.types.is_numeric_dtype(series):
         series = pd.to_numeric(series.astype(object), errors="coerce")
     return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _words(series: pd.Series) -> Floats:
+    """How many words each text has, parted by white space."""
+    missing = series.isna().to_numpy(bool)
+    return np.array([np.nan if gone else len(str(cell).split()) for cell, gone in zip(series, missing, strict=True)])
 
 
 def _texts(series: pd.Series) -> NDArray[Any]:

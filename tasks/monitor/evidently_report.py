@@ -118,8 +118,8 @@ def _frames(
         if any(pd.isna(side).all() for side in sides):
             continue
         label = _harmless(name)
-        old[label], new[label] = _cut(*sides) if kind == "numbers" else _common(*sides)
-        shown[label] = kind
+        old[label], new[label] = _common(*sides) if kind == "labels" else _cut(*sides)
+        shown[label] = "labels" if kind == "labels" else "numbers"
     return pd.DataFrame(old), pd.DataFrame(new), shown
 
 

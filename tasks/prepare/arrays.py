@@ -97,6 +97,7 @@ def prepare_parts(
         classes=tuple(str(label) for label in spec["classes"]),
         feature_columns=tuple(spec["columns"]),
         cutoff=splits.cutoff_of(labelled, recipe.data),
+        vocabulary=spec["vocabulary"],
         synthetic=synthetic,
         notes=(
             *far.notes,
@@ -125,6 +126,7 @@ def fit_spec(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> 
         "features": {feature: part.model_dump(mode="json") for feature, part in features.items()},
         "columns": state["columns"],
         "input_shape": state["input_shape"],
+        "vocabulary": state.get("vocabulary", 0),
         "state": state,
         "left_out": selected.left_out,
         "classes": classes,

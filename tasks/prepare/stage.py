@@ -25,6 +25,7 @@ from tasks.stage import stage
         "transforms.scale",
         "transforms.rare_below",
         "transforms.max_categories",
+        "transforms.text",
         "transforms.select",
         "transforms.balance",
         "retraining.window",

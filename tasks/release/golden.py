@@ -1,8 +1,8 @@
 """Golden predictions: made-up rows and what the model must answer, wherever it is loaded.
 
 No row of the data is among them, since the file travels with the model: each value lies around the
-column's fitted fill value or shift, within its fitted scale, and categories are those the encoder knows. Edge
-rows follow: whole numbers, everything missing, a category nobody has seen.
+column's fitted fill value or shift, within its fitted scale, categories are those the encoder knows, and texts are
+known tokens thrown together. Edge rows follow: whole numbers, everything missing, a category or a word nobody has seen.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ def golden(network: nn.Module, spec: Mapping[str, Any]) -> dict[str, Any]:
 def golden_frame(state: Mapping[str, Any]) -> pd.DataFrame:
     """Rows around the middle of what the transform was fitted on, then edge rows; the same for the same state."""
     rng = np.random.default_rng(0)
+    if state["kind"] == "text":
+        return pd.DataFrame({state["columns"][0]: pd.Series(_texts(state, rng), dtype=object)})
+    if state["kind"] == "series":
+        return _series(state, rng)
     columns: dict[str, list[Any]] = {}
     for column, centre, scale in _numeric(state):
         numbers = centre + scale * rng.uniform(-SPREAD, SPREAD, ROWS)
@@ -56,6 +60,34 @@ def golden_frame(state: Mapping[str, Any]) -> pd.DataFrame:
         gap = [] if state["impute"] == "none" else [None]
         columns[entry["column"]] = [*values, UNSEEN, *gap]
     return pd.DataFrame({name: pd.Series(columns[name], dtype=object) for name in state["columns"]})
+
+
+def _texts(state: Mapping[str, Any], rng: np.random.Generator) -> list[str | None]:
+    """Texts of one token up to a few more than are looked at, one nobody has seen, an empty one, a missing one."""
+    known, (length,) = state["tokens"], state["input_shape"]
+    sizes = np.linspace(1, length + 2, ROWS).astype(int)
+    between = " " if state["level"] == "word" else ""
+    made = [between.join(known[place] for place in rng.integers(len(known), size=size)) for size in sizes]
+    return [*made, UNSEEN, "", None]
+
+
+def _series(state: Mapping[str, Any], rng: np.random.Generator) -> pd.DataFrame:
+    """Series from whole to a single step that begin late or end early, one with a gap where it is filled, one empty."""
+    channels, length = state["channels"], state["input_shape"][0]
+    columns: dict[str, list[Any]] = {}
+    # A constant that stands for gaps may lie far from all values; the shift of any scale lies among them.
+    filled = state["impute"] not in ("none", "constant")
+    for place, column in enumerate(state["columns"]):
+        channel, step = channels[place // length], place % length
+        centre, scale = _around(channel, filled)
+        numbers = centre + scale * rng.uniform(-SPREAD, SPREAD, ROWS + 1)
+        cut = [0, *np.linspace(0, length - 1, ROWS - 1).astype(int)]
+        early = [step < length - missing if row % 2 else step >= missing for row, missing in enumerate(cut)]
+        gap = state["impute"] == "none" or step != length // 2
+        there = [*early, gap]
+        values = [float(f"{value:.6g}") if is_there else None for value, is_there in zip(numbers, there, strict=True)]
+        columns[column] = [*values, None]
+    return pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

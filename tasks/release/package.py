@@ -122,7 +122,8 @@ def stage_files(context: Context, versioned: Versioned, prepared: Prepared, trai
     shutil.copyfile(transform, files / "transform.json")
     shutil.copyfile(context.home.path(trained.weights), files / WEIGHTS)
     spec = json.loads(transform.read_text(encoding="utf-8"))
-    network = models.build(section, prepared.input_shape, prepared.output_size, context.recipe_folder)
+    shapes = (prepared.input_shape, prepared.output_size)
+    network = models.build(section, *shapes, context.recipe_folder, prepared.vocabulary)
     network.load_state_dict(safetensors.torch.load_file(files / WEIGHTS))
     expected = golden(network, spec)
     _write(files / "golden.json", expected)
@@ -135,6 +136,7 @@ def stage_files(context: Context, versioned: Versioned, prepared: Prepared, trai
             "architecture": _architecture(section),
             "input_shape": list(prepared.input_shape),
             "output_size": prepared.output_size,
+            "vocabulary": prepared.vocabulary,
             "runtime": runtime_name(runtime),
             "files": {name: file_sha256(files / name) for name in HASHED},
         },

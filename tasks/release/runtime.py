@@ -37,6 +37,7 @@ def runtime_files(model: Mapping[str, Any], recipe_folder: Path) -> dict[str, st
         "models/__init__.py": _source(models.__file__),
         "models/predict.py": _beside(models.__file__, "predict.py"),
         "transforms/apply.py": _beside(transforms.__file__, "apply.py"),
+        "transforms/words.py": _beside(transforms.__file__, "words.py"),
         "transforms/outputs.py": _beside(transforms.__file__, "outputs.py"),
     }
     if model["kind"] != "custom":

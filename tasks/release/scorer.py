@@ -76,7 +76,9 @@ def _network(models: Any, model: dict[str, Any]) -> Any:
         factory = getattr(importlib.import_module(f"{model['runtime']}.custom"), where["name"])
     else:
         factory = models.architecture(where["kind"])
-    return models.construct(factory, where["arguments"], tuple(model["input_shape"]), model["output_size"])
+    shapes = (tuple(model["input_shape"]), model["output_size"])
+    # A model from before there were texts does not say how many tokens it knows: none.
+    return models.construct(factory, where["arguments"], *shapes, model.get("vocabulary", 0))
 
 
 set_model(Scorer())

@@ -10,11 +10,14 @@ from torch import nn
 from tasks.core.blocks import Custom
 from tasks.core.errors import RequestError
 from tasks.models import build
+from tasks.train.networks import noise
 
 ROWS = 4
 
 
-def check_model(model: Custom, input_shape: tuple[int, ...], output_size: int, folder: Path) -> list[str]:
+def check_model(
+    model: Custom, input_shape: tuple[int, ...], output_size: int, folder: Path, vocabulary: int = 0
+) -> list[str]:
     """Try a custom architecture on a batch of noise.
 
     Args:
@@ -22,6 +25,7 @@ def check_model(model: Custom, input_shape: tuple[int, ...], output_size: int, f
         input_shape: Shape of one example.
         output_size: Number of classes, or 1 for regression.
         folder: The recipe's folder, which `ref` resolves against.
+        vocabulary: Token ids there are, where inputs are ids.
 
     Returns:
         One line per property that holds.
@@ -29,8 +33,8 @@ def check_model(model: Custom, input_shape: tuple[int, ...], output_size: int, f
     Raises:
         RequestError: a property does not hold; the sentence names it and the ref.
     """
-    inputs = torch.randn(ROWS, *input_shape, generator=torch.Generator().manual_seed(0))
-    network, twin = (_seeded(model, input_shape, output_size, folder) for _ in range(2))
+    inputs = noise((ROWS, *input_shape), vocabulary, torch.Generator().manual_seed(0))
+    network, twin = (_seeded(model, input_shape, output_size, folder, vocabulary) for _ in range(2))
     outputs = _outputs(model, network, inputs)
     _require(
         outputs.shape == (ROWS, output_size),
@@ -63,10 +67,10 @@ def check_model(model: Custom, input_shape: tuple[int, ...], output_size: int, f
     return ["shapes", "gradients", "seeded weights", "state round trip", "determinism"]
 
 
-def _seeded(model: Custom, input_shape: tuple[int, ...], output_size: int, folder: Path) -> nn.Module:
+def _seeded(model: Custom, input_shape: tuple[int, ...], output_size: int, folder: Path, vocabulary: int) -> nn.Module:
     torch.manual_seed(0)
     try:
-        network = build(model.model_dump(mode="json"), input_shape, output_size, folder)
+        network = build(model.model_dump(mode="json"), input_shape, output_size, folder, vocabulary)
     except TypeError as error:
         raise RequestError(
             f"model.ref '{model.ref}' cannot be built: {error}.", remedy="Mend model.args.", code="conformance"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from tasks.core.architectures import Model
 from tasks.core.contracts import Preflighted, Prepared
@@ -62,7 +63,7 @@ def preflight(
     shuffled = np.random.default_rng(training.seed).permutation(index)
     shape = (prepared.input_shape, prepared.output_size)
     probe = Probe(
-        make=lambda: networks.without_regularisation(networks.make(model, *shape, recipe_folder)),
+        make=lambda: networks.without_regularisation(networks.make(model, *shape, recipe_folder, prepared.vocabulary)),
         inputs=np.array(inputs[shuffled]),
         targets=np.load(folder / "train_targets.npy")[shuffled],
         problem=problem,
@@ -75,12 +76,14 @@ def preflight(
         averaged=training.ema is not None,
         seed=training.seed,
         linear=networks.is_linear(model),
+        vocabulary=prepared.vocabulary,
     )
     memory = fits_in_memory(probe)
     if not memory.blocks:
-        networks.check_outputs(probe.make(), model, *shape, rows=min(probe.batch_size, 2))
+        rows = min(probe.batch_size, 2)
+        networks.check_outputs(probe.make(), model, *shape, rows=rows, vocabulary=prepared.vocabulary)
     if training.lightning is not None:
-        wrapped(training.lightning, networks.make(model, *shape, recipe_folder), recipe_folder)
+        wrapped(training.lightning, networks.make(model, *shape, recipe_folder, prepared.vocabulary), recipe_folder)
     step = need(probe.make, prepared.input_shape, probe.batch_size, training.optimizer.kind)
     with device.threads_for(place, step.activations):
         begun = start.sentence if start is not None and start.weights is not None else ""
@@ -106,14 +109,18 @@ def job(
         RequestError: the network cannot be built, or the device is not there.
     """
     place = device.choose(training.device)
+
+    def make() -> nn.Module:
+        return networks.make(model, prepared.input_shape, prepared.output_size, recipe_folder, prepared.vocabulary)
+
     step = need(
-        lambda: networks.make(model, prepared.input_shape, prepared.output_size, recipe_folder),
+        make,
         prepared.input_shape,
         min(training.batch_size, prepared.rows["train"] + prepared.synthetic),
         training.optimizer.kind,
     )
     seed_everything(training.seed)
-    network = networks.make(model, prepared.input_shape, prepared.output_size, recipe_folder)
+    network = make()
     if start is not None:
         network.load_state_dict(start)
     return Job(

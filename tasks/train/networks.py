@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 _CUSTOM = "It is called with input_shape=…, output_size=… and model.args: mend it, or model.args."
 
 
-def make(model: Model, input_shape: tuple[int, ...], output_size: int, recipe_folder: Path) -> nn.Module:
-    """A fresh network from torch's global generator.
+def make(
+    model: Model, input_shape: tuple[int, ...], output_size: int, recipe_folder: Path, vocabulary: int = 0
+) -> nn.Module:
+    """A fresh network from torch's global generator; `vocabulary` as in `Prepared`.
 
     Raises:
         RequestError: the architecture does not fit the inputs, or a custom one cannot be made or is no module.
     """
     try:
-        network = build(model.model_dump(), input_shape, output_size, recipe_folder)
+        network = build(model.model_dump(), input_shape, output_size, recipe_folder, vocabulary)
     except RequestError:
         raise
     except Exception as error:  # a custom architecture may raise anything
@@ -42,8 +44,20 @@ def make(model: Model, input_shape: tuple[int, ...], output_size: int, recipe_fo
     return network
 
 
+def noise(shape: tuple[int, ...], vocabulary: int, generator: torch.Generator) -> torch.Tensor:
+    """Random inputs, float32 of that shape: normal numbers, or token ids where there is a vocabulary."""
+    if vocabulary:
+        return torch.randint(vocabulary, shape, generator=generator).float()
+    return torch.randn(shape, generator=generator)
+
+
 def check_outputs(
-    network: nn.Module, model: Model, input_shape: tuple[int, ...], output_size: int, rows: int = 2
+    network: nn.Module,
+    model: Model,
+    input_shape: tuple[int, ...],
+    output_size: int,
+    rows: int = 2,
+    vocabulary: int = 0,
 ) -> None:
     """Call the network once, in training mode, on random inputs [rows, *input_shape] and look at what comes out.
 
@@ -51,7 +65,7 @@ def check_outputs(
         RequestError: it raises, or its output is not a tensor [rows, output_size].
     """
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    probe = torch.randn(rows, *input_shape, generator=torch.Generator().manual_seed(0)).to(device)
+    probe = noise((rows, *input_shape), vocabulary, torch.Generator().manual_seed(0)).to(device)
     try:
         with torch.no_grad():
             outputs = network.train()(probe)

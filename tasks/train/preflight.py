@@ -20,6 +20,7 @@ from tasks.core import objective
 from tasks.core.contracts import Gate
 from tasks.core.seeds import derive, seed_everything
 from tasks.optim import losses
+from tasks.train import networks
 from tasks.train.memory import Need, need
 
 DRAWS = 3
@@ -61,6 +62,8 @@ class Probe:
     seed: int = 0
     linear: bool = False
     """Whether the network is one linear layer."""
+    vocabulary: int = 0
+    """Token ids there are, where inputs are ids; 0 where they are numbers."""
 
 
 def run_gates(probe: Probe, fits: Gate, begun: str = "") -> tuple[Gate, ...]:
@@ -260,7 +263,7 @@ def _gradient_batches(probe: Probe) -> list[tuple[torch.Tensor, torch.Tensor]]:
     real = [_tensors(probe, slice(start, start + size)) for start in list(starts)[:4]]
     inputs, targets = real[0]
     generator = torch.Generator().manual_seed(derive(probe.seed, "noise"))
-    noise = torch.randn(inputs.shape, generator=generator).to(probe.device)
+    noise = networks.noise(tuple(inputs.shape), probe.vocabulary, generator).to(probe.device)
     return [*(batch for batch in real if len(batch[1]) > 1), (noise, targets)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from tasks.stores import registry
 from tasks.stores.packaged import Verified, verified
 from tasks.train import networks
 from tasks.train.checkpoints import Weights
+from tasks.transforms.words import CUT_BY
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,13 @@ def _other_shape(champion: Verified, weights: Weights, context: Context, prepare
         return "knows other classes"
     if tuple(spec["columns"]) != prepared.feature_columns:
         return "looks at other columns"
-    network = networks.make(context.recipe.model, prepared.input_shape, prepared.output_size, context.recipe_folder)
+    if prepared.vocabulary:
+        ours = json.loads((context.home.path(prepared.folder) / "transform.json").read_text(encoding="utf-8"))
+        if any(spec["state"].get(key) != ours["state"][key] for key in ("tokens", *CUT_BY)):
+            return "numbers its tokens in another way"
+    network = networks.make(
+        context.recipe.model, prepared.input_shape, prepared.output_size, context.recipe_folder, prepared.vocabulary
+    )
     ours, theirs = _shapes(network.state_dict()), _shapes(weights)
     names = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     if not names:

@@ -1,8 +1,8 @@
 """Fitted transforms: learned from the training rows, kept as JSON, applied by code that ships in the model.
 
-tabular.py, images.py, targets.py    fit: frame → state (a JSON dict); stay at home
-augment.py                           varies images in training batches; stays at home
-apply.py, outputs.py                 apply: frame → inputs; raw outputs → predictions; travel inside the model
+tabular.py, images.py, text.py, series.py, targets.py   fit: frame → state (a JSON dict); stay at home
+augment.py                       varies images in training batches; stays at home
+apply.py, words.py, outputs.py   apply: frame → inputs; raw outputs → predictions; travel inside the model
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from tasks.core.preprocessing import Transforms
     from tasks.core.recipe import Feature
 
-KINDS: dict[str, str] = {"tabular": "tasks.transforms.tabular:fit", "image": "tasks.transforms.images:fit"}
+KINDS: dict[str, str] = {
+    "tabular": "tasks.transforms.tabular:fit",
+    "image": "tasks.transforms.images:fit",
+    "text": "tasks.transforms.text:fit",
+    "series": "tasks.transforms.series:fit",
+}
 """Kind of transform → the function that fits it."""
 
 
@@ -34,23 +39,25 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
         the kind's apply half in `apply.py` needs.
 
     Raises:
-        RequestError: there is no feature, images are mixed with other features, or a column cannot be
-            what the recipe says it is.
+        RequestError: there is no feature, images, a text or a series are mixed with other features, or a column cannot
+            be what the recipe says it is.
     """
     from tasks.core.errors import RequestError
 
     kept = {name: feature for name, feature in features.items() if feature.kind != "drop"}
-    images = [name for name, feature in kept.items() if feature.kind == "image"]
+    # A kind with a transform of its own is all that a model looks at.
+    whole = {name: feature.kind for name, feature in kept.items() if feature.kind in KINDS}
     if not kept:
         raise RequestError(
             "data.features leaves no column to learn from.", remedy="Give a column a kind other than drop."
         )
-    if images and len(images) < len(kept):
-        other = next(name for name in kept if name not in images)
+    kind = next(iter(whole.values()), "tabular")
+    other = next((name for name in kept if whole.get(name, "tabular") != kind), None)
+    if other is not None:
         raise RequestError(
-            f"data.features mixes the image '{images[0]}' with '{other}', and a model takes one or the other.",
+            f"data.features mixes the {kind} '{next(iter(whole))}' with '{other}', and a model takes one or the other.",
             remedy="Drop one of the two with {kind: drop}.",
         )
-    module, _, name = KINDS["image" if images else "tabular"].partition(":")
+    module, _, name = KINDS[kind].partition(":")
     fitted: dict[str, Any] = getattr(importlib.import_module(module), name)(frame, kept, transforms)
     return fitted

@@ -1,6 +1,6 @@
 """From a model frame to inputs, with the state that `fit` learned: the half that ships inside the model.
 
-Uses numpy and pandas alone, so that it runs wherever the packaged model runs. Everything is computed in
+Uses numpy and pandas alone, so that it runs wherever the packaged model runs. Numbers are computed in
 float64 and rounded once, to float32, at the end.
 """
 
@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from .words import ids
 
 LIMIT = 1e12
 """Inputs are cut off here: sums of products in a network then stay far inside the range of float32."""
@@ -26,12 +28,14 @@ def apply(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, Any]
         state: What `tasks.transforms.fit` returned. A cell that is no finite number counts as missing.
 
     Returns:
-        float32 [N, *input_shape], finite.
+        float32 [N, *input_shape], finite; token ids of a text.
 
     Raises:
         ValueError: a column is absent, cannot be read, or has gaps that the state does not impute.
     """
-    inputs = _tabular(frame, state) if state["kind"] == "tabular" else _images(frame, state)
+    if state["kind"] == "text":
+        return _text(frame, state)
+    inputs = {"tabular": _tabular, "image": _images, "series": _series}[state["kind"]](frame, state)
     rounded: np.ndarray[Any, Any] = np.clip(inputs, -LIMIT, LIMIT).astype(np.float32)
     return rounded
 
@@ -58,7 +62,10 @@ def check_frame(frame: Any, spec: Mapping[str, Any]) -> None:
         for column in _numeric_columns(state):
             if not state["text_is_missing"].get(column) and text_cells(frame[column]):
                 raise ValueError(f"The column '{column}' holds text that is not a number.")
-    _refuse_gaps(_numbers_of(frame, _numeric_columns(state)), _numeric_columns(state), state)
+    if state["kind"] == "series":
+        _refuse_inner_gaps(*together(stepwise(_numbers_of(frame, state["columns"]), len(state["channels"]))), state)
+    else:
+        _refuse_gaps(_numbers_of(frame, _numeric_columns(state)), _numeric_columns(state), state)
 
 
 def numbers(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
@@ -152,6 +159,56 @@ def _images(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, An
     return scaled(filled, state["shift"], state["scale"]).reshape(len(frame), *state["input_shape"])
 
 
+def _text(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    (name,) = state["columns"]
+    if name not in frame.columns:
+        raise ValueError(f"The column '{name}' is missing.")
+    return ids(frame[name], state)
+
+
+def _series(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    channels = state["channels"]
+    values, there = together(stepwise(_numbers_of(frame, state["columns"]), len(channels)))
+    _refuse_inner_gaps(values, there, state)
+    inputs = np.zeros((len(frame), *state["input_shape"]))
+    for place, channel in enumerate(channels):
+        of = values[..., place]
+        filled = np.where(np.isnan(of), channel["fill"] or 0.0, clipped(of, channel))
+        inputs[..., place] = scaled(filled, channel["shift"], channel["scale"]) * there
+    inputs[..., -1] = there
+    return inputs
+
+
+def stepwise(values: np.ndarray[Any, Any], channels: int) -> np.ndarray[Any, Any]:
+    """Columns in the order of `columns_of`, [N, channels · L], as steps, [N, L, channels]."""
+    return values.reshape(len(values), channels, -1).transpose(0, 2, 1)
+
+
+def together(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Series moved to their start: what is missing at either end then stands at the end.
+
+    Args:
+        values: float64 [N, L, C], NaN where there is no number. A step is there from the first that has one on, up to
+            the last that has one.
+
+    Returns:
+        float64 [N, L, C] and bool [N, L].
+    """
+    known = ~np.isnan(values).all(axis=2)
+    first = known.argmax(axis=1)[:, None]
+    last = values.shape[1] - 1 - known[:, ::-1].argmax(axis=1)[:, None]
+    places = np.arange(values.shape[1]) + first
+    there = (places <= last) & known.any(axis=1)[:, None]
+    moved = np.take_along_axis(values, np.minimum(places, values.shape[1] - 1)[..., None], axis=1)
+    return np.where(there[..., None], moved, np.nan), there
+
+
+def inner_gaps(values: np.ndarray[Any, Any], there: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Which numbers of the steps that are there are missing; [N, L, C] and [N, L] as `together` gives them → bool."""
+    gaps: np.ndarray[Any, Any] = np.isnan(values) & there[..., None]
+    return gaps
+
+
 def clipped(values: np.ndarray[Any, Any], fitted: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     """Values cut off at the fences that were fitted, if any were; a gap stays a gap."""
     # A state from before there were fences does not name any.
@@ -166,7 +223,9 @@ def scaled(values: np.ndarray[Any, Any], shift: float, scale: float) -> np.ndarr
 
 
 def _numeric_columns(state: Mapping[str, Any]) -> list[str]:
-    return [entry["column"] for entry in state["numeric"]] if state["kind"] == "tabular" else list(state["columns"])
+    if state["kind"] == "tabular":
+        return [entry["column"] for entry in state["numeric"]]
+    return [] if state["kind"] == "text" else list(state["columns"])
 
 
 def _plain(frame: pd.DataFrame, columns: Sequence[str]) -> bool:
@@ -192,6 +251,15 @@ def _refuse_gaps(values: np.ndarray[Any, Any], columns: Sequence[str], state: Ma
     for column, count in zip(columns, gaps, strict=True):
         if count:
             raise ValueError(f"The column '{column}' has {count} missing values, and this model imputes none.")
+
+
+def _refuse_inner_gaps(values: np.ndarray[Any, Any], there: np.ndarray[Any, Any], state: Mapping[str, Any]) -> None:
+    count = int(inner_gaps(values, there).sum())
+    if state["impute"] == "none" and count:
+        first = state["columns"][0]
+        raise ValueError(
+            f"The series from '{first}' on has {count} gaps between its steps, and this model imputes none."
+        )
 
 
 def _number(value: Any) -> float | None:

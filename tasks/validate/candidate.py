@@ -27,8 +27,8 @@ class Candidate:
 
     @property
     def numeric(self) -> list[str]:
-        """Columns that must hold numbers: quantities and pixels."""
-        plain = {name for name, feature in self.features.items() if feature.kind not in ("numeric", "image")}
+        """Columns that must hold numbers: quantities, pixels and steps."""
+        plain = {name for name, feature in self.features.items() if feature.kind not in ("numeric", "image", "series")}
         return [column for column in self.columns if column not in plain]
 
     @property

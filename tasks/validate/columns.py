@@ -19,6 +19,7 @@ NAMES_SHARE = 0.5
 """Labels of which more than this share of the rows have their own are names or free text."""
 MOST_LABELS = 50
 """Up to here labels are labels, however few the rows."""
+OWN_TEXT = "nearly every row has its own text"
 TIME_SHARE = 0.99
 TIME_PATTERN = re.compile(r"\d[-/:. T]\d|\d\s+[A-Za-z]{3}|[A-Za-z]{3,9}\s+\d")
 ID_WORDS = frozenset({"id", "ids", "key", "uuid", "guid", "identifier", "number", "no", "nr", "code", "ref", "instant"})
@@ -100,7 +101,7 @@ def _text_role(filled: pd.Series, distinct: int) -> tuple[Role, str, int]:
     if numbers >= 0.5 and distinct > MOST_LABELS:
         return "drop", f"it mixes numbers with text ({1 - numbers:.0%} of the filled cells are not numbers)", 0
     if distinct > max(MOST_LABELS, NAMES_SHARE * len(filled)) or (distinct == len(filled) and len(filled) > 20):
-        return "drop", "nearly every row has its own text", 0
+        return "drop", OWN_TEXT, 0
     return "categorical", "", 0
 
 

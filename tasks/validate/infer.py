@@ -19,7 +19,7 @@ from tasks.core.rows import Identity, row_ids
 from tasks.core.splits import SPLITS, assign
 from tasks.validate.candidate import Candidate, candidate_of
 from tasks.validate.cells import is_empty, is_not_a_number
-from tasks.validate.columns import ID_WORDS, INDEX_WORDS, Column, look_at, words_of
+from tasks.validate.columns import ID_WORDS, INDEX_WORDS, OWN_TEXT, Column, look_at, words_of
 from tasks.validate.giveaway import Giveaway, find
 from tasks.validate.inference import Inference
 from tasks.validate.judge import judge
@@ -73,9 +73,11 @@ def _require_a_feature(found: Inference) -> None:
         return
     why = {found.id: "it identifies the rows", found.time: "it orders the rows in time"}
     shown = [f"'{column.name}' ({why.get(column.name, column.why)})" for column in found.columns[:10]]
+    texts = [column.name for column in found.columns if column.why == OWN_TEXT and column.name != found.id]
+    by_hand = f"Write a recipe in which data.features.{texts[0]} is {{kind: text}}, add" if texts else "Add"
     raise RequestError(
         f"No column is left to learn '{found.target}' from: {', '.join(shown) or 'the data have no other column'}.",
-        remedy="Add columns that say something about it, or name another column with --target.",
+        remedy=f"{by_hand} columns that say something about it, or name another column with --target.",
         code="column",
     )
 

@@ -11,8 +11,8 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from tasks.core.contracts import Gate
-from tasks.core.features import pixel_columns
-from tasks.core.recipe import CategoricalFeature, ImageFeature, NumericFeature
+from tasks.core.features import parts_of
+from tasks.core.recipe import CategoricalFeature, ImageFeature, NumericFeature, SeriesFeature, TextFeature
 from tasks.validate.candidate import Candidate
 from tasks.validate.cells import as_numbers
 from tasks.validate.chance import COARSER, Cells, repeats_are_natural, sample_of
@@ -114,7 +114,8 @@ def _natural(points: npt.NDArray[np.float64], quantities: npt.NDArray[np.bool_],
 def coordinates(candidate: Candidate, frame: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Rows as points [N, D] in which one unit is a column's spread, or another label.
 
-    The pixels of an image share one spread: most of some pixels' values are noise around nothing.
+    The pixels of an image share one spread, as most of some pixels' values are noise around nothing; so do the steps of
+    a series.
 
     Returns:
         The points without coordinates that never vary, and which coordinates [D] are numbers.
@@ -122,8 +123,8 @@ def coordinates(candidate: Candidate, frame: pd.DataFrame) -> tuple[npt.NDArray[
     columns: list[npt.NDArray[np.float64]] = []
     quantities: list[bool] = []
     for name, feature in candidate.features.items():
-        if isinstance(feature, ImageFeature):
-            pixels = [as_numbers(frame[column]).to_numpy() for column in pixel_columns(name, feature)]
+        if isinstance(feature, ImageFeature | SeriesFeature):
+            pixels = [as_numbers(frame[column]).to_numpy() for column in parts_of(name, feature)]
             spread = _spread(np.concatenate(pixels))
             columns += [_scaled(values, spread) for values in pixels]
         elif isinstance(feature, NumericFeature):
@@ -131,7 +132,8 @@ def coordinates(candidate: Candidate, frame: pd.DataFrame) -> tuple[npt.NDArray[
             columns.append(_scaled(numbers, _spread(numbers)))
         else:
             columns.append(_labels(frame[name]))
-        quantities += [not isinstance(feature, CategoricalFeature)] * (len(columns) - len(quantities))
+        told = isinstance(feature, CategoricalFeature | TextFeature)
+        quantities += [not told] * (len(columns) - len(quantities))
     varied = [position for position, column in enumerate(columns) if len(column) and np.ptp(column) > 0]
     points = np.stack([columns[position] for position in varied], axis=1) if varied else np.empty((len(frame), 0))
     return points, np.array(quantities, dtype=bool)[varied]

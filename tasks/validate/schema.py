@@ -11,7 +11,7 @@ import pandas as pd
 
 from tasks.core.contracts import Gate
 from tasks.core.features import columns_of
-from tasks.core.recipe import Data, DropFeature, ImageFeature
+from tasks.core.recipe import Data, DropFeature
 from tasks.validate.candidate import Candidate, must_be_numbers
 from tasks.validate.cells import is_empty, is_not_a_time, share_of_numbers
 
@@ -88,8 +88,9 @@ def _missing(candidate: Candidate, present: set[str]) -> dict[str, str]:
     for name, feature in data.features.items():
         wanted = () if isinstance(feature, DropFeature) else columns_of({name: feature})
         absent = [column for column in wanted if column not in present]
-        if isinstance(feature, ImageFeature) and absent:
-            missing[absent[0]] = f"data.features.{name}, {len(absent)} of {len(wanted)} pixel columns"
+        parts = {"image": "pixel", "series": "step"}.get(feature.kind)
+        if parts is not None and absent:
+            missing[absent[0]] = f"data.features.{name}, {len(absent)} of {len(wanted)} {parts} columns"
         missing |= {column: f"data.features.{name}" for column in absent if column not in missing and len(absent) == 1}
     # What is known of old rows is kept, so a column that is no longer sent would otherwise never be missed.
     retired = "read before; if it is gone for good, declare it as {kind: drop}"

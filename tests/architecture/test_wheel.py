@@ -25,8 +25,12 @@ def test_it_holds_flows_tasks_and_the_shipped_recipes(wheel: zipfile.ZipFile):
     names = set(wheel.namelist())
     for name in ("flows/cli/__init__.py", "tasks/stage.py", "tasks/py.typed"):
         assert name in names
-    for recipe in ("digits", "breast_cancer", "diabetes", "bike_hours"):
-        kept = {path.name for path in (ROOT / "data" / recipe).iterdir() if path.suffix not in (".dvc", ".csv")}
+    for recipe in ("digits", "breast_cancer", "diabetes", "bike_hours", "sms_spam"):
+        kept = {
+            path.name
+            for path in (ROOT / "data" / recipe).iterdir()
+            if path.is_file() and path.suffix not in (".dvc", ".csv")
+        }
         assert "recipe.yaml" in kept
         assert {f"tasks/shipped/{recipe}/{name}" for name in kept} <= names
 

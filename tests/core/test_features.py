@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tasks.core.errors import RequestError
-from tasks.core.features import columns_of, inputs_of, resolve
+from tasks.core.features import columns_of, inputs_of, least_vocabulary, resolve
 from tasks.core.recipe import Data
 
 
@@ -70,6 +70,13 @@ def test_an_image_covers_its_pixels_row_by_row() -> None:
     assert columns_of(features) == ("pixel_0_0", "pixel_0_1", "pixel_1_0", "pixel_1_1")
 
 
+def test_a_series_covers_its_steps_and_a_text_is_one_column() -> None:
+    columns = dict.fromkeys(["s_1", "s_0", "a"], "float64") | {"y": "int64"}
+    features = resolve(columns, data(features={"s": {"kind": "series", "length": 2}, "a": {"kind": "text"}}))
+    assert kinds(features) == {"s": "series", "a": "text"}
+    assert columns_of(features) == ("s_0", "s_1", "a")
+
+
 @pytest.mark.parametrize("role", ["target", "id", "time"])
 def test_an_answer_cannot_be_a_feature(role: str) -> None:
     with pytest.raises(RequestError, match=rf"data.features.secret .* data.{role}"):
@@ -87,3 +94,9 @@ def test_the_shape_of_one_example_is_known_before_anything_is_fitted() -> None:
     assert inputs_of(resolve({}, data(features={"p": picture, "q": picture, "a": other}))) == (2, 2, 3)
     assert inputs_of(resolve(columns, data(features={"p": picture}))) == ()
     assert inputs_of(resolve({"y": "int64"}, data())) == ()
+    text, series = {"kind": "text"}, {"kind": "series", "length": 5, "channels": ["c", "d"]}
+    assert inputs_of(resolve({}, data(features={"t": text, "a": other}))) == (1,)
+    assert inputs_of(resolve({}, data(features={"t": text, "u": text}))) == ()
+    assert inputs_of(resolve({}, data(features={"s": series}))) == (5, 3)
+    assert least_vocabulary(resolve({}, data(features={"t": text}))) == 2
+    assert least_vocabulary(resolve({}, data(features={"s": series}))) == 0

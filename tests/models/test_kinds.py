@@ -9,15 +9,28 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.core.architectures import Activation, Cnn, Mlp, Model, Perceptron, Resnet, TabularResnet
+from tasks.core.architectures import (
+    Activation,
+    BagOfEmbeddings,
+    Cnn,
+    Mlp,
+    Model,
+    Perceptron,
+    Recurrent,
+    Resnet,
+    TabularResnet,
+    Transformer,
+)
 from tasks.core.blocks import Custom
 from tasks.models import KINDS, architecture, build
 from tasks.models.activations import ACTIVATIONS, activation
 from tasks.models.embeddings import embedding
 from tasks.train.conformance import check_model
 from tasks.train.memory import need
+from tasks.train.networks import noise
 
-IMAGE, FLAT = (2, 9, 7), (5,)
+IMAGE, FLAT, SERIES, TEXT = (2, 9, 7), (5,), (6, 3), (7,)
+VOCABULARY = 11
 
 EXAMPLES = {
     "mlp": [(Mlp(hidden=(6, 4), activation=name, batch_norm=True), FLAT) for name in ACTIVATIONS] + [(Mlp(), IMAGE)],
@@ -31,6 +44,16 @@ EXAMPLES = {
         (Resnet(kind="resnet", channels=(4,), blocks=2), (1, 1, 1)),
         (Resnet(kind="resnet", channels=(4, 4, 6), dropout=0.5), IMAGE),
     ],
+    "recurrent": [
+        (Recurrent(kind="recurrent", hidden=5, cell="lstm", bidirectional=True, layers=2), SERIES),
+        (Recurrent(kind="recurrent", hidden=5, cell="rnn", pooling="max"), TEXT),
+        (Recurrent(kind="recurrent", hidden=5, embedding=4, pooling="mean"), TEXT),
+    ],
+    "transformer": [
+        (Transformer(kind="transformer", width=8, positions="sinusoidal"), SERIES),
+        (Transformer(kind="transformer", width=8, layers=1, pooling="first"), TEXT),
+    ],
+    "bag_of_embeddings": [(BagOfEmbeddings(kind="bag_of_embeddings", embedding=4), TEXT)],
 }
 """Kind → blocks and the shape of one example each is tried on."""
 
@@ -46,12 +69,24 @@ CLASSES = {
     "perceptron": "Perceptron",
     "tabular_resnet": "TabularResnet",
     "resnet": "Resnet",
+    "recurrent": "Recurrent",
+    "transformer": "Transformer",
+    "bag_of_embeddings": "BagOfEmbeddings",
 }
 
 
 def made(block: Model, shape: tuple[int, ...], outputs: int = 3) -> nn.Module:
     torch.manual_seed(0)
-    return build(block.model_dump(), shape, outputs, Path())
+    return build(block.model_dump(), shape, outputs, Path(), ids_of(shape))
+
+
+def ids_of(shape: tuple[int, ...]) -> int:
+    """Token ids that inputs of a shape have."""
+    return VOCABULARY if shape == TEXT else 0
+
+
+def inputs(rows: int, shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
+    return noise((rows, *shape), ids_of(shape), torch.Generator().manual_seed(seed))
 
 
 def test_every_kind_of_the_table_has_its_class_a_block_of_the_recipe_and_examples_here():
@@ -63,27 +98,27 @@ def test_every_kind_of_the_table_has_its_class_a_block_of_the_recipe_and_example
 @pytest.mark.parametrize(("block", "shape"), CASES)
 def test_a_network_is_made_for_its_shapes_and_every_parameter_gets_a_gradient(block, shape):
     network = made(block, shape)
-    outputs = network(torch.randn(4, *shape))
+    outputs = network(inputs(4, shape))
     assert outputs.shape == (4, 3) and outputs.dtype == torch.float32 and bool(outputs.isfinite().all())
     alive: set[str] = set()
-    for _ in range(8):  # a ReLU may be closed for all of a few rows
+    for seed in range(8):  # a ReLU may be closed for all of a few rows
         network.zero_grad()
-        nn.functional.cross_entropy(network(torch.randn(16, *shape)), torch.arange(16) % 3).backward()
+        nn.functional.cross_entropy(network(inputs(16, shape, seed)), torch.arange(16) % 3).backward()
         alive |= {name for name, value in network.named_parameters() if value.grad.count_nonzero()}
     assert alive == {name for name, _ in network.named_parameters()}
 
 
 @pytest.mark.parametrize(("block", "shape"), CASES)
 def test_a_network_has_a_state_that_comes_back_and_answers_alike_twice(block, shape):
-    inputs = torch.randn(4, *shape)
+    given = inputs(4, shape)
     first, second = made(block, shape), made(block, shape)
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(first.parameters(), second.parameters(), strict=True))
-    first.train()(inputs)  # moves the statistics of batch normalisation
+    first.train()(given)  # moves the statistics of batch normalisation
     for tensor in second.state_dict().values():
         tensor.zero_()
     second.load_state_dict(first.state_dict())
-    assert torch.equal(first.eval()(inputs), second.eval()(inputs))
-    assert torch.equal(first(inputs), first(inputs))
+    assert torch.equal(first.eval()(given), second.eval()(given))
+    assert torch.equal(first(given), first(given))
 
 
 @pytest.mark.parametrize(("block", "shape"), CASES)
@@ -100,7 +135,7 @@ def test_the_conformance_suite_for_custom_networks_passes_ours_too(kind, tmp_pat
     module, _, name = KINDS[kind].partition(":")
     arguments = block.model_dump(exclude={"kind"})
     custom = Custom(kind="custom", ref=f"{module}:{name}", args=arguments)
-    assert len(check_model(custom, shape, 2, tmp_path)) == 5
+    assert len(check_model(custom, shape, 2, tmp_path, ids_of(shape))) == 5
 
 
 @pytest.mark.parametrize(
@@ -108,7 +143,9 @@ def test_the_conformance_suite_for_custom_networks_passes_ours_too(kind, tmp_pat
     [
         ("cnn", FLAT, "a cnn takes images of shape (channels, height, width), and the features give flat inputs"),
         ("resnet", FLAT, "a resnet takes images of shape (channels, height, width), and the features give flat inputs"),
+        ("cnn", SERIES, "a cnn takes images of shape (channels, height, width), and the features give a series"),
         ("tabular_resnet", IMAGE, "a tabular_resnet takes flat inputs, and the features give images"),
+        ("tabular_resnet", SERIES, "a tabular_resnet takes flat inputs, and the features give a series"),
     ],
 )
 def test_inputs_of_the_other_shape_are_refused_in_one_sentence(kind, shape, says):

@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from tasks.core.recipe import CategoricalFeature, DropFeature, ImageFeature, NumericFeature
+from tasks.core.recipe import (
+    CategoricalFeature,
+    DropFeature,
+    ImageFeature,
+    NumericFeature,
+    SeriesFeature,
+    TextFeature,
+)
 from tasks.monitor.effects import Kind, effect, kinds, reference, values_of
 
 numbers = st.lists(st.one_of(st.none(), st.integers(-9, 9), st.floats(-50, 50)), min_size=1, max_size=40)
@@ -158,3 +165,12 @@ def test_sixty_four_columns_of_two_hundred_windows_take_less_than_two_seconds():
         against = reference(values, "numbers")
         against.effects(against.encode(values)[windows])
     assert time.process_time() - started < 2
+
+
+def test_texts_are_compared_by_their_number_of_words_and_steps_as_numbers():
+    features = {"note": TextFeature(kind="text"), "s": SeriesFeature(kind="series", length=2)}
+    assert kinds(features) == {"note": "texts", "s_0": "numbers", "s_1": "numbers"}
+    assert values_of(column(["a  b c", "", None, 5, np.nan]), "texts").tolist()[:2] == [3, 0]
+    old, new = column(["one two", "three four", "x"]), column(["other words", "entirely different", "y"])
+    assert effect(old, new, "texts") == 0
+    assert effect(old, column(["a b c", "a b c d"]), "texts") == 1

@@ -139,6 +139,7 @@ def make_model(shared_home: Any) -> Callable[..., Made]:
             "columns": list(columns_of(features)),
             "state": state,
             "input_shape": state["input_shape"],
+            "vocabulary": state.get("vocabulary", 0),
             "problem": problem,
             "classes": classes,
             "target": None if classes else {"mean": float(target.mean()), "std": float(target.std())},
@@ -149,7 +150,7 @@ def make_model(shared_home: Any) -> Callable[..., Made]:
         torch.manual_seed(seed)
         section = recipe.model.model_dump(mode="json")
         size = len(classes) or 1
-        network = models.build(section, tuple(state["input_shape"]), size, context.recipe_folder)
+        network = models.build(section, tuple(state["input_shape"]), size, context.recipe_folder, spec["vocabulary"])
         wanted = (
             torch.tensor([classes.index(value) for value in target])
             if classes
@@ -190,6 +191,7 @@ def make_model(shared_home: Any) -> Callable[..., Made]:
                 size,
                 tuple(str(label) for label in classes),
                 tuple(spec["columns"]),
+                vocabulary=spec["vocabulary"],
             ),
             contracts.Trained(
                 run_id, home.relative(weights), file_sha256(weights), "", steps, steps, "epochs", "cpu", parameters

@@ -40,11 +40,12 @@ def test_only_the_chosen_architecture_is_shipped(tmp_path: Path):
 def test_a_family_is_shipped_with_every_file_it_needs_and_no_other(kind: str, tmp_path: Path):
     files = runtime_files({"kind": kind}, tmp_path)
     package = write_runtime(files, tmp_path)
-    shape = (6,) if "tabular" in kind else (1, 4, 4)
+    shape = (6,) if "tabular" in kind or kind in models.OF_TEXT else (1, 4, 4)
+    vocabulary = 9 if kind in models.OF_TEXT else 0
     program = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         f"import {package.name}.models as m\n"
-        f"m.construct(m.architecture({kind!r}), {{}}, {shape}, 2)\n"
+        f"m.construct(m.architecture({kind!r}), {{}}, {shape}, 2, {vocabulary})\n"
         f"from {package.name}.models import predict\n"
         "print(*(name for name in sys.modules if '.models.' in name and 'evergreen_rt' in name))"
     )

@@ -1,6 +1,8 @@
 """Trains a family three times on a CPU: uninterrupted, until killed by SIGKILL within an epoch, and on from there.
 
-    python mid_epoch_driver.py FOLDER '{"kind": "mlp", "dropout": 0.5}' '[3]'
+    python mid_epoch_driver.py FOLDER '{"kind": "mlp", "dropout": 0.5}' '[3]' 0
+
+The last number is that of the token ids, where inputs are texts.
 
 Every training is a process of its own, forked before torch has any thread. Prints one JSON object: the weights'
 hashes, where the killed one stood, and how many batches were computed after that.
@@ -34,29 +36,33 @@ AUGMENT = Augment(flip=0.5, shift=1, rotate=20.0, scale=0.2, noise=0.1)
 
 
 class Noisy(torch.nn.Module):
-    """Inputs by a random factor of each generator that a network can draw from, then the network."""
+    """The network's outputs by a random factor of each generator that a network can draw from."""
 
     def __init__(self, inner: torch.nn.Module) -> None:
         super().__init__()
         self.inner = inner
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.inner(inputs)
         if self.training:
             import random
 
             import numpy as np
 
-            inputs = inputs * (1 + 0.1 * random.gauss(0, 1)) * (1 + 0.1 * float(np.random.standard_normal()))
-        outputs: torch.Tensor = self.inner(inputs)
+            outputs = outputs * (1 + 0.1 * random.gauss(0, 1)) * (1 + 0.1 * float(np.random.standard_normal()))
         return outputs
 
 
-def train(folder: Path, model: dict[str, Any], shape: tuple[int, ...], pause: float) -> dict[str, Any]:
+def train(folder: Path, model: dict[str, Any], shape: tuple[int, ...], tokens: int, pause: float) -> dict[str, Any]:
     """One training, or what is left of it; `pause` seconds before each batch."""
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(ROWS, *shape, generator=generator)
-    rows = Rows(inputs, (inputs.flatten(1).mean(dim=1) > 0).long(), CPU)
+    if tokens:
+        inputs = torch.randint(2, tokens, (ROWS, *shape), generator=generator).float()
+    else:
+        inputs = torch.randn(ROWS, *shape, generator=generator)
+    means = inputs.flatten(1).mean(dim=1)
+    rows = Rows(inputs, (means > means.median()).long(), CPU)
     training = Training(
         epochs=EPOCHS,
         batch_size=BATCH,
@@ -69,7 +75,7 @@ def train(folder: Path, model: dict[str, Any], shape: tuple[int, ...], pause: fl
         seed=3,
     )
     seed_everything(training.seed)
-    network = networks.to_device(Noisy(build(model, shape, 2, folder)), CPU)
+    network = networks.to_device(Noisy(build(model, shape, 2, folder, tokens)), CPU)
     batches = [0]
 
     def seen(module: torch.nn.Module, _: Any) -> None:
@@ -125,15 +131,15 @@ def _place(folder: Path) -> tuple[int, int]:
     return 0, 0
 
 
-def main(parent: Path, model: dict[str, Any], shape: tuple[int, ...]) -> None:
+def main(parent: Path, *family: Any) -> None:
     """Print what the three trainings came to."""
-    whole = done(parent / "whole", model, shape, 0.0)
-    again = done(parent / "again", model, shape, 0.0)
-    epoch, step = killed(parent / "cut", model, shape, 0.02)
-    resumed = done(parent / "cut", model, shape, 0.0)
+    whole = done(parent / "whole", *family, 0.0)
+    again = done(parent / "again", *family, 0.0)
+    epoch, step = killed(parent / "cut", *family, 0.02)
+    resumed = done(parent / "cut", *family, 0.0)
     steps = math.ceil(ROWS / BATCH / 2)
     print(json.dumps({"whole": whole, "again": again, "resumed": resumed, "epoch": epoch, "step": step, "of": steps}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]), tuple(json.loads(sys.argv[3])))
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]), tuple(json.loads(sys.argv[3])), int(sys.argv[4]))

@@ -16,7 +16,7 @@ from tasks.core.rows import Identity, row_ids
 from tasks.evaluate.baseline import baseline_metrics
 from tasks.ingest.readers import read
 from tasks.metrics import compute
-from tasks.models import KINDS
+from tasks.models import KINDS, OF_TEXT
 from tasks.models.predict import forward
 from tasks.prepare.arrays import prepare
 from tasks.train.experiment import job, preflight
@@ -37,7 +37,8 @@ FAMILIES: list[tuple[str, dict[str, Any], int]] = [
 
 
 def test_every_kind_is_trained_here():
-    assert {model["kind"] for _, model, _ in FAMILIES} == set(KINDS)
+    # Those that read texts are trained in test_sequence_families.py.
+    assert {model["kind"] for _, model, _ in FAMILIES} == set(KINDS) - set(OF_TEXT)
 
 
 @pytest.mark.parametrize(

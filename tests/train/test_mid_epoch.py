@@ -23,23 +23,27 @@ from tests.train.interrupting import Interrupted, folder
 
 DRIVER = Path(__file__).parent / "mid_epoch_driver.py"
 FAMILIES = [
-    ({"kind": "mlp", "hidden": [8], "dropout": 0.5, "batch_norm": True}, [3]),
-    ({"kind": "cnn", "channels": [3, 4], "hidden": 6, "dropout": 0.5}, [1, 8, 8]),
-    ({"kind": "perceptron"}, [3]),
-    ({"kind": "tabular_resnet", "width": 8}, [3]),
-    ({"kind": "resnet", "channels": [3, 4], "dropout": 0.5}, [1, 8, 8]),
+    ({"kind": "mlp", "hidden": [8], "dropout": 0.5, "batch_norm": True}, [3], 0),
+    ({"kind": "cnn", "channels": [3, 4], "hidden": 6, "dropout": 0.5}, [1, 8, 8], 0),
+    ({"kind": "perceptron"}, [3], 0),
+    ({"kind": "tabular_resnet", "width": 8}, [3], 0),
+    ({"kind": "resnet", "channels": [3, 4], "dropout": 0.5}, [1, 8, 8], 0),
+    ({"kind": "recurrent", "cell": "lstm", "hidden": 6, "dropout": 0.5}, [5], 9),
+    ({"kind": "transformer", "width": 8, "heads": 2, "layers": 1, "dropout": 0.5}, [5], 9),
+    ({"kind": "bag_of_embeddings", "dropout": 0.5}, [5], 9),
 ]
-"""`model` section, and the shape of one example; every family that drops out is made to."""
+"""`model` section, the shape of one example, and of texts how many token ids there are; every family that drops out is
+made to."""
 
 
 def test_every_family_is_killed_here():
-    assert [model["kind"] for model, _ in FAMILIES] == list(KINDS)
+    assert [model["kind"] for model, *_ in FAMILIES] == list(KINDS)
 
 
-@pytest.mark.parametrize(("model", "shape"), FAMILIES, ids=[model["kind"] for model, _ in FAMILIES])
-def test_sigkill_within_an_epoch_changes_no_bit(tmp_path, model, shape):
+@pytest.mark.parametrize(("model", "shape", "tokens"), FAMILIES, ids=[model["kind"] for model, *_ in FAMILIES])
+def test_sigkill_within_an_epoch_changes_no_bit(tmp_path, model, shape, tokens):
     """With dropout, draws from NumPy and Python, varied images, running mean, plateau, accumulation and clipping."""
-    command = [sys.executable, str(DRIVER), str(tmp_path), json.dumps(model), json.dumps(shape)]
+    command = [sys.executable, str(DRIVER), str(tmp_path), json.dumps(model), json.dumps(shape), str(tokens)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])}
     process = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
     assert process.returncode == 0, process.stderr

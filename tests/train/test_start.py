@@ -85,6 +85,23 @@ def test_other_shapes_and_other_splits_are_begun_afresh(
     assert says in against(champion, of, prepared)
 
 
+def test_a_vocabulary_that_numbers_its_tokens_otherwise_is_begun_afresh(champion: Verified, tmp_path: Path) -> None:
+    def says(theirs: list[str], **cut: Any) -> str:
+        state = {"level": "word", "ngrams": [1, 1], "lower": True, "numbers": "keep"}
+        (tmp_path / "transform.json").write_text(json.dumps({"state": {**state, "tokens": ["a", "b"]}}))
+        spec = {"classes": ["no", "yes"], "columns": ["note"], "state": {**state, **cut, "tokens": theirs}}
+        (champion.weights.parent / "transform.json").write_text(json.dumps(spec))
+        values = recipe().model_dump(mode="json") | {"model": {"kind": "bag_of_embeddings", "embedding": 2}}
+        of = Recipe.model_validate_json(json.dumps(values))
+        prepared = Prepared("", {"train": 9}, (3,), 2, ("no", "yes"), ("note",), vocabulary=4)
+        network = build(of.model.model_dump(mode="json"), (3,), 2, Path(), 4)
+        asked = Context(of, Path(), Home(tmp_path), Path(), "k", "r")
+        return start._other_shape(champion, network.state_dict(), asked, prepared)
+
+    assert says(["a", "b"]) == ""
+    assert says(["b", "a"]) == says(["a", "b"], level="character") == "numbers its tokens in another way"
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours", "later"),
     [

@@ -1,0 +1,91 @@
+"""What networks of sequences begin and end with: a vector for each step, which steps are there, one vector for all.
+
+A text is [N, L] token ids, 0 where it has ended; a series is [N, L, C + 1] numbers, the last of which is 1 where
+a step is there. Steps that are not there stand at the end, and what they hold changes no output.
+
+Shapes: N rows, L steps, E numbers that stand for a step.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from .shapes import given
+
+
+class Steps(nn.Module):
+    """A vector of each step, and which steps are there; a text or a series → [N, L', E] and bool [N, L'].
+
+    A text's tokens have learned vectors. L' is less than L where the longest sequence of a batch is, on a CPU, where
+    to look costs nothing; elsewhere the device would have to be waited for. A sequence without any step is one step
+    of nothing, so that there is something to pool.
+
+    Args:
+        kind: Of the network, for its errors.
+        input_shape: (L,) of a text, (L, C + 1) of a series.
+        vocabulary: Token ids there are; 0 for a series.
+        size: E; 0 leaves the numbers of a series as they are, so that E is C + 1.
+        spread: Standard deviation of the first vectors of tokens: the larger, the more a rare token says.
+
+    Raises:
+        ValueError: the inputs are neither.
+    """
+
+    def __init__(
+        self, kind: str, input_shape: tuple[int, ...], vocabulary: int, size: int, spread: float = 1.0
+    ) -> None:
+        super().__init__()
+        if len(input_shape) != (1 if vocabulary else 2):
+            raise ValueError(
+                f"a {kind} takes a text or a series, and the features give {given(input_shape)}; declare one in "
+                "data.features, or choose another kind"
+            )
+        self.of_text = vocabulary > 0
+        self.size = size if size or self.of_text else input_shape[1]
+        self.vectors: nn.Module = nn.Identity()
+        if self.of_text:
+            tokens = nn.Embedding(vocabulary, size, padding_idx=0)
+            with torch.no_grad():
+                tokens.weight.mul_(spread)
+            self.vectors = tokens
+        elif size:
+            self.vectors = nn.Linear(input_shape[1], size)
+
+    def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Vectors, 0 where no step is, and the mask."""
+        there = inputs > 0 if self.of_text else inputs[..., -1] > 0.5
+        if inputs.device.type == "cpu":
+            longest = int((there.any(dim=0) * torch.arange(1, there.shape[1] + 1, device=inputs.device)).max())
+            inputs, there = inputs[:, : max(longest, 1)], there[:, : max(longest, 1)]
+        vectors = self.vectors(inputs.long() if self.of_text else inputs)
+        vectors = vectors * there.unsqueeze(-1)
+        return vectors, torch.cat([torch.ones_like(there[:, :1]), there[:, 1:]], dim=1)
+
+
+def mean_of(vectors: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+    """Mean over the steps that are there; [N, L, E], bool [N, L] → [N, E]."""
+    weights = there.unsqueeze(-1).to(vectors.dtype)
+    return (vectors * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+def largest_of(vectors: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+    """Largest value of each number over the steps that are there; [N, L, E], bool [N, L] → [N, E]."""
+    return vectors.masked_fill(~there.unsqueeze(-1), torch.finfo(vectors.dtype).min).amax(dim=1)
+
+
+def last_of(vectors: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+    """The vector of the last step; [N, L, E], bool [N, L] → [N, E]."""
+    last = (there.sum(dim=1) - 1).view(-1, 1, 1).expand(-1, 1, vectors.shape[2])
+    return vectors.gather(1, last).squeeze(1)
+
+
+def turned(vectors: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+    """Each sequence from its end to its start, what follows it left where it is; [N, L, E] → the same.
+
+    Turned twice, it is as it was.
+    """
+    places = torch.arange(there.shape[1], device=there.device)
+    length = there.sum(dim=1, keepdim=True)
+    index = torch.where(places < length, length - 1 - places, places)
+    return vectors.gather(1, index.unsqueeze(-1).expand_as(vectors))
