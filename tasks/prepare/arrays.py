@@ -38,13 +38,39 @@ def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Pre
     Raises:
         RequestError: a split has no rows, or a column cannot be what the recipe says it is.
     """
-    _refuse_absent_target(frame, recipe)
-    labelled = frame[frame[recipe.data.target].notna()].sort_values("row_id", kind="stable", ignore_index=True)
+    labelled = labelled_rows(frame, recipe)
     sides = splits.assign(labelled, recipe.data)
-    parts = {split: labelled[sides == split] for split in splits.SPLITS}
+    return prepare_parts(labelled, {split: labelled[sides == split] for split in splits.SPLITS}, recipe, folder, name)
+
+
+def labelled_rows(frame: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """The rows with a target, in the order of their ids.
+
+    Raises:
+        RequestError: there is no such column.
+    """
+    _refuse_absent_target(frame, recipe)
+    return frame[frame[recipe.data.target].notna()].sort_values("row_id", kind="stable", ignore_index=True)
+
+
+def prepare_parts(
+    labelled: pd.DataFrame, parts: dict[str, pd.DataFrame], recipe: Recipe, folder: Path, name: str
+) -> Prepared:
+    """What `prepare` writes, for parts that somebody else has chosen.
+
+    Args:
+        labelled: Every row with a target that may be known of: gives column types and the set of classes.
+        parts: Rows of `labelled` by part; `train` is fitted on, after `retraining.window`.
+        recipe: As in `prepare`.
+        folder: An existing folder; files of these names are overwritten.
+        name: What the contract calls the folder.
+
+    Raises:
+        RequestError: a part has no rows, or a column cannot be what the recipe says it is.
+    """
     _refuse_empty(parts)
     # Only what is fitted on gets shorter: which rows choose the epoch or judge the model does not change.
-    parts["train"] = newest(parts["train"], recipe.retraining.window, recipe.data)
+    parts = parts | {"train": newest(parts["train"], recipe.retraining.window, recipe.data)}
     spec = fit_spec(labelled, parts["train"], recipe)
     write_atomically(folder / "transform.json", canonical_json(spec) + "\n")
     for split, part in parts.items():

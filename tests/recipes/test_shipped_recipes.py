@@ -21,8 +21,9 @@ def suite(folder: Path) -> list[dict]:
     return json.loads((folder / "expectations.json").read_text())["expectations"]
 
 
-def test_there_are_four():
-    assert {folder.name for folder in FOLDERS} == {"digits", "breast_cancer", "diabetes", "bike_hours"}
+def test_there_are_six():
+    names = {"digits", "breast_cancer", "diabetes", "bike_hours", "white_wine", "fashion_mnist"}
+    assert {folder.name for folder in FOLDERS} == names
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
