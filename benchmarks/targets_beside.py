@@ -45,6 +45,12 @@ def boosting(inputs: pd.DataFrame, targets: pd.Series[Any], asked: pd.DataFrame)
     return HistGradientBoostingRegressor(random_state=0).fit(inputs, targets).predict(asked), None
 
 
+def slow_boosting(inputs: pd.DataFrame, targets: pd.Series[Any], asked: pd.DataFrame) -> Answers:
+    """A thousand small steps of them: better where there are many rows (tried on rows that are not reported)."""
+    model = HistGradientBoostingRegressor(learning_rate=0.05, max_iter=1000, random_state=0)
+    return model.fit(inputs, targets).predict(asked), None
+
+
 def logistic(inputs: pd.DataFrame, targets: pd.Series[Any], asked: pd.DataFrame) -> Answers:
     """Logistic regression on standardised columns."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(inputs, targets)
@@ -89,6 +95,7 @@ BESIDE: dict[str, Alternative] = {
     "svm": svm,
     "hog_svm": hog_svm,
     "boosting": boosting,
+    "slow_boosting": slow_boosting,
     "logistic": logistic,
     "ridge": ridge,
 }

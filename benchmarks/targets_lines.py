@@ -52,6 +52,9 @@ class Line:
     """Share of the rows that may be learned from which choose the epoch; the alternative learns from them too."""
     unique: bool = False
     """Whether rows that repeat an earlier one, target included, are left out."""
+    pooled: bool = False
+    """Whether the metric is that of the held-out rows of all folds together. R² of a fold is divided by the variance of
+    its own few rows, and the mean of such shares lies lower."""
     held_out: tuple[str, str] | None = None
     """Files of held-out rows: what stands in the reader's file names, and what to put in its place."""
     grouped: str | None = None
@@ -167,17 +170,17 @@ LINES: dict[str, Line] = {
         63.0,
         58.0,
         newest_fifth,
-        "boosting",
+        "slow_boosting",
         "HistGradientBoosting 63.3",
         grouped="dteday",
     ),
     "bikes_random": Line(
-        "bike_hours/all_columns.yaml", "rmse", 40.5, 37.0, one_fifth, "boosting", "HistGradientBoosting 40.3"
+        "bike_hours/all_columns.yaml", "rmse", 40.5, 37.0, one_fifth, "slow_boosting", "HistGradientBoosting 40.3"
     ),
-    "white_wine": Line(
-        "white_wine", "rmse", 0.72, 0.69, folds, "boosting", "HistGradientBoosting .705", unique=True
+    "white_wine": Line("white_wine", "rmse", 0.72, 0.69, folds, "boosting", "HistGradientBoosting .705", unique=True),
+    "breast_cancer": Line(
+        "breast_cancer/averaged.yaml", "roc_auc", 0.993, 0.995, folds, "logistic", "logistic regression .995"
     ),
-    "breast_cancer": Line("breast_cancer", "roc_auc", 0.993, 0.995, folds, "logistic", "logistic regression .995"),
-    "diabetes": Line("diabetes", "r2", 0.47, 0.50, folds, "ridge", "ridge .493"),
+    "diabetes": Line("diabetes/averaged.yaml", "r2", 0.47, 0.50, folds, "ridge", "ridge .493", pooled=True),
 }
 """Name → line, in the order they are printed in."""

@@ -3,8 +3,9 @@
 Intervals. Where several sets of rows are held out, Student's t over them with the variance corrected for the training
 rows they share (Nadeau & Bengio, "Inference for the Generalization Error", 2003, as Bouckaert & Frank use it for
 repeated folds, 2004). Where there is one, that of the difference is over its rows, or groups of them
-(`tasks/core/stats/paired.py`), and that of the network's mean over the seeds. The area under the ROC curve and R² are
-those of each fold, averaged.
+(`tasks/core/stats/paired.py`), and that of the network's mean over the seeds. Accuracy, RMSE and the area under the ROC
+curve are those of each fold, averaged; R² is that of all folds' held-out rows together, and its intervals are as where
+there is one set.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ import numpy as np
 from benchmarks.targets_lines import Line
 from tasks.core.recipe import SMALLER_IS_BETTER
 from tasks.core.stats.paired import RELATIVE_METRICS, Predictions, compare
-from tasks.metrics import better, codes
+from tasks.metrics import better, codes, compute
 
 CONFIDENCE = 0.95
+MODELS = ("network", "alternative")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def mean_over_sets(values: Sequence[float], share: float) -> dict[str, Any]:
 def difference(line: Line, found: Sequence[Judged], classes: Sequence[Any]) -> dict[str, Any]:
     """By how much the network is better, in the metric's unit, with its interval."""
     first = found[0]
-    if _several(found):
+    if _several(line, found):
         gains = [better(line.metric, item.network, item.alternative) for item in found]
         return {**mean_over_sets(gains, _share(first)), "over": f"{len(gains)} held-out sets"}
     truth, said, theirs = (
@@ -89,8 +91,22 @@ def difference(line: Line, found: Sequence[Judged], classes: Sequence[Any]) -> d
     }
 
 
-def _several(found: Sequence[Judged]) -> bool:
-    return len({item.groups.tobytes() + item.truth.tobytes() for item in found}) > 1
+def _several(line: Line, found: Sequence[Judged]) -> bool:
+    """Whether the metric has several values, of rows that are not the same."""
+    return not line.pooled and len({item.groups.tobytes() + item.truth.tobytes() for item in found}) > 1
+
+
+def _values(line: Line, found: Sequence[Judged], model: str) -> list[float]:
+    """The metric of each held-out set, or where it is pooled, of each seed."""
+    if not line.pooled:
+        return [getattr(item, model) for item in found]
+    answers = "said" if model == "network" else "alternative_said"
+    values = []
+    for repeat in sorted({item.repeat for item in found}):
+        own = [item for item in found if item.repeat == repeat]
+        truth, said = (np.concatenate([getattr(item, name) for item in own]) for name in ("truth", answers))
+        values.append(compute("regression", truth, said)[0][line.metric])
+    return values
 
 
 def _share(judged: Judged) -> float:
@@ -99,9 +115,9 @@ def _share(judged: Judged) -> float:
 
 def summary(name: str, line: Line, found: Sequence[Judged], classes: Sequence[Any], quick: bool) -> dict[str, Any]:
     """One line of the table as JSON values."""
-    several, first = _several(found), found[0]
+    several, first = _several(line, found), found[0]
     share = _share(first) if several else 0.0
-    network = mean_over_sets([item.network for item in found], share)
+    network = mean_over_sets(_values(line, found, "network"), share)
     gain = difference(line, found, classes)
     low, high = gain["interval"] or (-math.inf, math.inf)
     seeds = len({item.repeat for item in found})
@@ -116,12 +132,14 @@ def summary(name: str, line: Line, found: Sequence[Judged], classes: Sequence[An
         "stretch": line.stretch,
         "bar": line.bar,
         "network": network,
-        "alternative": {"name": line.beside, **mean_over_sets([item.alternative for item in found], share)},
+        "alternative": {"name": line.beside, **mean_over_sets(_values(line, found, "alternative"), share)},
         "difference": gain,
         "better": "network" if low > 0 else line.beside if high < 0 else "neither",
         "reached": None if quick else reached,
         "seeds": seeds,
-        "held_out_sets": len(found) if several else 1,
+        "held_out_sets": len(found) if several or line.pooled else 1,
+        "pooled": line.pooled,
+        "mean_of_sets": {model: statistics.fmean(getattr(item, model) for item in found) for model in MODELS},
         "rows": first.rows,
         "seconds": statistics.median(item.seconds for item in found),
         "cpu_seconds": statistics.median(item.cpu_seconds for item in found),
@@ -145,8 +163,8 @@ def shown(row: dict[str, Any]) -> str:
     return (
         f"{row['name']}: {row['metric']} {network['mean']:.4f}{_interval(network)} (target {smaller} "
         f"{row['target']}{met}), {theirs['name']} {theirs['mean']:.4f}; better by {gain['mean']:+.4f}"
-        f"{_interval(gain)} over {gain['over']}: {row['better']}; {row['seeds']} seeds, a training {row['seconds']:.1f} s "
-        f"({row['cpu_seconds']:.1f} s of CPU), load {row['load']:.1f}\n  {row['command']}"
+        f"{_interval(gain)} over {gain['over']}: {row['better']}; {row['seeds']} seeds, a training "
+        f"{row['seconds']:.1f} s ({row['cpu_seconds']:.1f} s of CPU), load {row['load']:.1f}\n  {row['command']}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The table of targets: no row on two sides, network and alternative on the same rows, intervals that are worked by hand."""
+"""The table of targets: no row on two sides, both models on the same rows, intervals that are worked by hand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,18 @@ VARIABLES = {
 }
 KEYS = {
     *("name", "recipe", "metric", "target", "stretch", "bar", "network", "alternative", "difference", "better"),
-    *("reached", "seeds", "held_out_sets", "rows", "seconds", "cpu_seconds", "alternative_seconds", "load"),
+    *(
+        "reached",
+        "seeds",
+        "held_out_sets",
+        "pooled",
+        "mean_of_sets",
+        "rows",
+        "seconds",
+        "cpu_seconds",
+        "alternative_seconds",
+        "load",
+    ),
     *("command", "held_out"),
 }
 
@@ -175,11 +186,26 @@ def test_where_rows_are_held_out_once_the_difference_is_over_the_rows_however_ma
     assert 0 < found["interval"][0] < 0.5 < found["interval"][1] < 1
 
 
+def test_a_pooled_metric_is_that_of_all_held_out_rows_together_once_for_each_seed():
+    truth = np.arange(40.0)
+    halves = [np.arange(20), np.arange(20, 40)]
+    found = [
+        judged(fold, 0.0, 0.0, truth=truth[half], said=truth[half] + 1, alternative_said=truth[half] + 2, groups=half)
+        for fold, half in enumerate(halves, 1)
+    ]
+    row = summary(
+        "diabetes", LINES["diabetes"], [*found, *(replace(item, repeat=1) for item in found)], [], quick=False
+    )
+    variance = ((truth - truth.mean()) ** 2).mean()
+    assert row["network"]["mean"] == pytest.approx(1 - 1 / variance) and row["network"]["sd"] == pytest.approx(0)
+    assert row["alternative"]["mean"] == pytest.approx(1 - 4 / variance)
+    assert row["difference"]["mean"] == pytest.approx(3 / variance) and row["difference"]["over"] == "40 rows"
+    assert row["pooled"] and row["held_out_sets"] == 4
+
+
 def test_the_difference_of_an_error_is_in_the_unit_of_the_target():
     truth = np.linspace(0, 100, 60)
-    one = judged(
-        1, 1.0, 4.0, truth=truth, said=truth + 1.0, alternative_said=truth - 4.0, groups=np.arange(60)
-    )
+    one = judged(1, 1.0, 4.0, truth=truth, said=truth + 1.0, alternative_said=truth - 4.0, groups=np.arange(60))
     found = difference(LINES["bikes_time"], [one], [])
     assert found["mean"] == pytest.approx(3.0) and found["over"] == "60 days"
 
