@@ -25,11 +25,12 @@ def test_it_holds_flows_tasks_and_the_shipped_recipes(wheel: zipfile.ZipFile):
     names = set(wheel.namelist())
     for name in ("flows/cli/__init__.py", "tasks/stage.py", "tasks/py.typed"):
         assert name in names
-    for recipe in ("digits", "breast_cancer", "diabetes", "bike_hours", "sms_spam"):
+    shipped = ("digits", "breast_cancer", "diabetes", "bike_hours", "sms_spam", "white_wine", "fashion_mnist")
+    for recipe in shipped:
         kept = {
             path.name
             for path in (ROOT / "data" / recipe).iterdir()
-            if path.is_file() and path.suffix not in (".dvc", ".csv")
+            if path.is_file() and path.suffix not in (".dvc", ".csv", ".gz")
         }
         assert "recipe.yaml" in kept
         assert {f"tasks/shipped/{recipe}/{name}" for name in kept} <= names
@@ -38,7 +39,7 @@ def test_it_holds_flows_tasks_and_the_shipped_recipes(wheel: zipfile.ZipFile):
 def test_it_holds_nothing_else(wheel: zipfile.ZipFile):
     tops = {name.split("/")[0] for name in wheel.namelist()}
     assert tops == {"flows", "tasks", f"evergreen-{_version()}.dist-info"}
-    assert not any("__pycache__" in name or name.endswith((".dvc", ".csv")) for name in wheel.namelist())
+    assert not any("__pycache__" in name or name.endswith((".dvc", ".csv", ".gz")) for name in wheel.namelist())
 
 
 def test_it_asks_for_the_caps(wheel: zipfile.ZipFile):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,9 @@ def suite(folder: Path) -> list[dict]:
     return json.loads((folder / "expectations.json").read_text())["expectations"]
 
 
-def test_there_are_five():
-    assert {folder.name for folder in FOLDERS} == {"digits", "breast_cancer", "diabetes", "bike_hours", "sms_spam"}
+def test_there_are_seven():
+    names = {"digits", "breast_cancer", "diabetes", "bike_hours", "sms_spam", "white_wine", "fashion_mnist"}
+    assert {folder.name for folder in FOLDERS} == names
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -45,6 +47,47 @@ def test_its_expectations_are_about_validity_and_name_the_columns_that_a_model_n
     bounds = [item["kwargs"] for item in suite(folder) if target in columns_of(item["kwargs"])]
     # A row may wait for its label; one that has come is a label that there can be.
     assert bounds and not any("not_be_null" in item["type"] for item in suite(folder) if item["kwargs"] in bounds)
+
+
+SECOND = sorted(path for path in ROOT.glob("data/*/*.yaml") if path.name != "recipe.yaml")
+
+
+@pytest.mark.parametrize("file", SECOND, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_second_recipe_has_a_name_of_its_own_and_is_about_the_same_rows(file: Path):
+    first, second = load_recipe(str(file.parent)).recipe, load_recipe(str(file)).recipe
+    assert second.name == f"{first.name}_{file.stem}"
+    for field in ("reader", "target", "id", "time", "expectations"):
+        assert getattr(second.data, field) == getattr(first.data, field), field
+    assert second.gates.promotion == first.gates.promotion
+
+
+@pytest.mark.parametrize("name", ["breast_cancer", "diabetes"])
+def test_the_averaged_recipe_differs_in_the_network_and_its_training_alone(name: str):
+    first, second = (load_recipe(str(ROOT / "data" / name / file)).recipe for file in ("recipe.yaml", "averaged.yaml"))
+    assert second.model_copy(update={"name": name, "model": first.model, "training": first.training}) == first
+    assert second.training.ema is not None
+
+
+@pytest.mark.parametrize(
+    ("folder", "variable", "files"),
+    [
+        ("white_wine", "EVERGREEN_WINE", ["wine-quality.csv"]),
+        ("fashion_mnist", "EVERGREEN_FASHION", ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"]),
+    ],
+)
+def test_the_file_a_recipe_is_brought_lies_where_the_variable_says_or_beside_it(
+    folder: str, variable: str, files: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv(variable, raising=False)
+    reader = load_recipe(str(ROOT / "data" / folder)).recipe.data.reader
+    paths = [reader.path] if reader.kind == "csv" else [reader.images, reader.labels]
+    assert [path.removeprefix("./") for path in paths] == files
+    monkeypatch.setenv(variable, "/elsewhere")
+    reader = load_recipe(str(ROOT / "data" / folder)).recipe.data.reader
+    paths = [reader.path] if reader.kind == "csv" else [reader.images, reader.labels]
+    assert all(path.startswith("/elsewhere") for path in paths)
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert all(any(fnmatch(f"data/{folder}/{file}", pattern) for pattern in ignored) for file in files)
 
 
 def test_the_margin_of_diabetes_is_the_simulated_one():
