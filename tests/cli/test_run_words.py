@@ -16,6 +16,7 @@ def outcome(diagnosis):
         "recipe": "small",
         "model": {"name": "small", "version": "1", "aliases": []},
         "metrics": {"test": {"accuracy": 0.5}},
+        "preparation": [],
         "diagnosis": diagnosis,
         "gates": [],
         "decision": None,
