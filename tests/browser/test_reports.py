@@ -90,4 +90,5 @@ def test_the_evaluation_page_shows_the_numbers_of_the_answer(recipe: str, runs: 
         cells = [cell for cell in row.inner_text().split("\t")[1:4] if cell]
         assert float(cells[1]) == pytest.approx(value, rel=1e-3), name
     assert "skipped" in shown.text() and "The recipe names no gates.thresholds." in shown.text()
-    assert "more epochs may help" in shown.text()
+    said = answer["diagnosis"]
+    assert said["verdict"] == "underfitting" and f"{said['finding']} {said['remedy']}" in shown.text()
