@@ -60,6 +60,8 @@ class Setting:
 
 DIGITS = Setting("digits", (27,) * 10, accuracy=0.985, disagreement=0.012, correlation=0.95)
 CANCER = Setting("breast_cancer", (32, 53), accuracy=0.975, disagreement=0.012, correlation=0.9, area=0.995)
+SMS = Setting("sms_spam", (896, 138), accuracy=0.985, disagreement=0.012)
+FASHION = Setting("fashion_mnist", (600,) * 10, accuracy=0.93, disagreement=0.05)
 # Two models that differ in the seed alone: own error 0.09 to 0.21 of the noise over ten split keys.
 DIABETES = Setting("diabetes", (62,), noise=0.72, own=0.25)
 
