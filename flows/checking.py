@@ -100,8 +100,7 @@ def _found(
         from tasks.train import networks
         from tasks.train.sizes import find_size
 
-        shape = (prepared.input_shape, prepared.output_size)
-        sizes = find_size(work, lambda: networks.make(recipe.model, *shape, loaded.folder))
+        sizes = find_size(work, lambda: networks.make_for(prepared, recipe.model, loaded.folder))
         found["training.batch_size"] = asdict(sizes)
     return found
 

@@ -61,9 +61,8 @@ def preflight(
     # Spread over all rows, in their order: rows are sorted by a hash or an id, and ids can be sorted by time.
     index = np.unique(np.linspace(0, len(inputs) - 1, min(SAMPLE, len(inputs))).astype(np.int64))
     shuffled = np.random.default_rng(training.seed).permutation(index)
-    shape = (prepared.input_shape, prepared.output_size)
     probe = Probe(
-        make=lambda: networks.without_regularisation(networks.make(model, *shape, recipe_folder, prepared.vocabulary)),
+        make=lambda: networks.without_regularisation(networks.make_for(prepared, model, recipe_folder)),
         inputs=np.array(inputs[shuffled]),
         targets=np.load(folder / "train_targets.npy")[shuffled],
         problem=problem,
@@ -81,9 +80,10 @@ def preflight(
     memory = fits_in_memory(probe)
     if not memory.blocks:
         rows = min(probe.batch_size, 2)
+        shape = (prepared.input_shape, prepared.output_size)
         networks.check_outputs(probe.make(), model, *shape, rows=rows, vocabulary=prepared.vocabulary)
     if training.lightning is not None:
-        wrapped(training.lightning, networks.make(model, *shape, recipe_folder, prepared.vocabulary), recipe_folder)
+        wrapped(training.lightning, networks.make_for(prepared, model, recipe_folder), recipe_folder)
     step = need(probe.make, prepared.input_shape, probe.batch_size, training.optimizer.kind)
     with device.threads_for(place, step.activations):
         begun = start.sentence if start is not None and start.weights is not None else ""
@@ -111,7 +111,7 @@ def job(
     place = device.choose(training.device)
 
     def make() -> nn.Module:
-        return networks.make(model, prepared.input_shape, prepared.output_size, recipe_folder, prepared.vocabulary)
+        return networks.make_for(prepared, model, recipe_folder)
 
     step = need(
         make,

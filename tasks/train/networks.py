@@ -13,8 +13,7 @@ from tasks.models import build
 
 if TYPE_CHECKING:
     from tasks.core.architectures import Model
-
-_CUSTOM = "It is called with input_shape=…, output_size=… and model.args: mend it, or model.args."
+    from tasks.core.contracts import Prepared
 
 
 def make(
@@ -42,6 +41,15 @@ def make(
             remedy="Let model.ref name a class or function that gives a module.",
         )
     return network
+
+
+def make_for(prepared: Prepared, model: Model, recipe_folder: Path) -> nn.Module:
+    """A fresh network for the rows that `prepare` wrote.
+
+    Raises:
+        RequestError: as `make` does.
+    """
+    return make(model, prepared.input_shape, prepared.output_size, recipe_folder, prepared.vocabulary)
 
 
 def noise(shape: tuple[int, ...], vocabulary: int, generator: torch.Generator) -> torch.Tensor:

@@ -122,9 +122,7 @@ def _other_shape(champion: Verified, weights: Weights, context: Context, prepare
         ours = json.loads((context.home.path(prepared.folder) / "transform.json").read_text(encoding="utf-8"))
         if any(spec["state"].get(key) != ours["state"][key] for key in ("tokens", *CUT_BY)):
             return "numbers its tokens in another way"
-    network = networks.make(
-        context.recipe.model, prepared.input_shape, prepared.output_size, context.recipe_folder, prepared.vocabulary
-    )
+    network = networks.make_for(prepared, context.recipe.model, context.recipe_folder)
     ours, theirs = _shapes(network.state_dict()), _shapes(weights)
     names = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     if not names:

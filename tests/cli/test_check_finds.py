@@ -31,3 +31,17 @@ def test_a_person_reads_what_to_write_and_why(evergreen):
 
 def test_nothing_is_looked_for_unasked(evergreen):
     assert evergreen("check", RECIPE, "--json").json["found"] == {}
+
+
+def test_a_network_of_texts_is_sized_with_its_vocabulary(evergreen, tmp_path: Path):
+    lines = [f'{row},"{("good fine" if row % 2 else "bad poor")} word{row % 7}",{row % 2}' for row in range(120)]
+    (tmp_path / "notes.csv").write_text("\n".join(["id,note,answer", *lines]) + "\n")
+    (tmp_path / "recipe.yaml").write_text(
+        "name: notes\nproblem: classification\n"
+        "data: {reader: {kind: csv, path: notes.csv}, target: answer, id: id, features: {note: {kind: text}}}\n"
+        "model: {kind: recurrent, hidden: 8, embedding: 8}\n"
+        "gates: {max_duplicates: 1.0, max_overlap: 1.0}\n"
+    )
+    ended = evergreen("check", tmp_path, "--find-batch-size", "--json")
+    assert ended.exit_code == 0, ended.stderr
+    assert ended.json["found"]["training.batch_size"]["suggested"] >= 8
