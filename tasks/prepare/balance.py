@@ -46,6 +46,8 @@ def balance_training(folder: Path, spec: Mapping[str, Any], settings: Balance) -
     Raises:
         RequestError: rows cannot be made up between these, or a class has too few rows for that.
     """
+    if settings.kind == "none":
+        return pd.DataFrame(columns=["row_id", "batch"]), 0
     inputs = np.load(folder / "train_inputs.npy", mmap_mode="r")
     targets: Targets = np.load(folder / "train_targets.npy")
     rows = pd.read_parquet(folder / "train_rows.parquet")
