@@ -9,8 +9,8 @@ import numpy as np
 
 from tasks.core.errors import RequestError
 from tasks.core.features import columns_of
-from tasks.transforms.apply import clipped, numbers
-from tasks.transforms.tabular import fences_of, fill_of, scale_of
+from tasks.transforms.apply import numbers
+from tasks.transforms.tabular import scaling_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,19 +49,12 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
         )
     columns = list(columns_of(features))
     values = np.column_stack([_pixel(frame, column, transforms) for column in columns])
-    present = values[~np.isnan(values)]
-    fences = fences_of(present, transforms.outliers)
-    present = clipped(present, {"fences": fences})
-    shift, scale = scale_of(present, transforms.scale)
     return {
         "kind": "image",
         "columns": columns,
         "input_shape": [len(sizes), height, width],
         "impute": transforms.impute,
-        "fill": fill_of(present, transforms.impute, transforms.fill_value),
-        "fences": fences,
-        "shift": shift,
-        "scale": scale,
+        **scaling_of(values[~np.isnan(values)], transforms),
         "text_is_missing": {},
     }
 

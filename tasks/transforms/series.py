@@ -10,8 +10,8 @@ import numpy as np
 from tasks.core.errors import RequestError
 from tasks.core.features import columns_of
 from tasks.core.recipe import SeriesFeature
-from tasks.transforms.apply import clipped, inner_gaps, numbers, stepwise, together
-from tasks.transforms.tabular import fences_of, fill_of, scale_of
+from tasks.transforms.apply import inner_gaps, numbers, stepwise, together
+from tasks.transforms.tabular import scaling_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,18 +63,9 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
         "columns": columns,
         "input_shape": [feature.length, channels + 1],
         "impute": transforms.impute,
-        "channels": [_fit_channel(moved[..., channel], transforms) for channel in range(channels)],
+        "channels": [scaling_of(of[~np.isnan(of)], transforms) for of in np.moveaxis(moved, 2, 0)],
         "text_is_missing": {},
     }
-
-
-def _fit_channel(values: np.ndarray[Any, Any], transforms: Transforms) -> dict[str, Any]:
-    present = values[~np.isnan(values)]
-    fences = fences_of(present, transforms.outliers)
-    present = clipped(present, {"fences": fences})
-    shift, scale = scale_of(present, transforms.scale)
-    fill = fill_of(present, transforms.impute, transforms.fill_value)
-    return {"fill": fill, "fences": fences, "shift": shift, "scale": scale}
 
 
 def _step(frame: pd.DataFrame, name: str, column: str) -> np.ndarray[Any, Any]:

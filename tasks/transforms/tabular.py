@@ -67,6 +67,20 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
     }
 
 
+def scaling_of(values: np.ndarray[Any, Any], transforms: Transforms) -> dict[str, Any]:
+    """What stands for a gap, where numbers are cut off, and how they are scaled: `fill`, `fences`, `shift`, `scale`.
+
+    Args:
+        values: float64, finite, any shape; all that share one scale.
+        transforms: The recipe's section.
+    """
+    fences = fences_of(values, transforms.outliers)
+    values = clipped(values, {"fences": fences})
+    shift, scale = scale_of(values, transforms.scale)
+    fill = fill_of(values, transforms.impute, transforms.fill_value)
+    return {"fill": fill, "fences": fences, "shift": shift, "scale": scale}
+
+
 def scale_of(values: np.ndarray[Any, Any], how: str) -> tuple[float, float]:
     """Shift and scale with which (values − shift) / scale is what `how` asks for.
 
@@ -158,15 +172,9 @@ def _fit_numbers(column: pd.Series[Any], transforms: Transforms) -> dict[str, An
             f"transforms.impute is none, and the column '{column.name}' has {gaps} gaps among the training rows.",
             remedy="Choose mean, median or constant, or drop the column with {kind: drop}.",
         )
-    fences = fences_of(present, transforms.outliers)
-    present = clipped(present, {"fences": fences})
-    shift, scale = scale_of(present, transforms.scale)
     return {
         "column": column.name,
-        "fill": fill_of(present, transforms.impute, transforms.fill_value),
-        "fences": fences,
-        "shift": shift,
-        "scale": scale,
+        **scaling_of(present, transforms),
         "gaps": {"auto": gaps > 0, "always": True, "never": False}[transforms.missing_flag],
     }
 
