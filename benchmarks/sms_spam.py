@@ -26,15 +26,12 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
-from tasks.core.contracts import Prepared  # noqa: E402
 from tasks.core.load import LoadedRecipe, load_recipe  # noqa: E402
 from tasks.ingest.readers import read  # noqa: E402
 from tasks.models.predict import forward  # noqa: E402
-from tasks.prepare.arrays import fit_spec  # noqa: E402
+from tasks.prepare.arrays import prepare_parts  # noqa: E402
 from tasks.train import experiment  # noqa: E402
 from tasks.train.loop import fit  # noqa: E402
-from tasks.transforms import targets  # noqa: E402
-from tasks.transforms.apply import apply  # noqa: E402
 
 FOLDS = 5
 VALIDATION = 0.15
@@ -46,7 +43,8 @@ TARGET = 0.944
 def messages(loaded: LoadedRecipe) -> pd.DataFrame:
     """Every message once, in an order that says nothing."""
     frame = read(loaded.recipe.data.reader, loaded.folder).drop_duplicates(ignore_index=True)
-    return frame.sample(frac=1, random_state=0, ignore_index=True)
+    frame = frame.sample(frac=1, random_state=0, ignore_index=True)
+    return frame.assign(row_id=frame.index.astype(str), batch=0)
 
 
 def parts(frame: pd.DataFrame, fold: int) -> dict[str, pd.DataFrame]:
@@ -65,19 +63,7 @@ def network_f1(loaded: LoadedRecipe, rows: dict[str, pd.DataFrame]) -> dict[str,
     with tempfile.TemporaryDirectory() as name:
         folder, work = Path(name), Path(name) / "work"
         work.mkdir()
-        spec = fit_spec(pd.concat(rows.values()), rows["train"], recipe)
-        for split, part in rows.items():
-            np.save(folder / f"{split}_inputs.npy", apply(part, spec["state"]))
-            np.save(folder / f"{split}_targets.npy", targets.encode_classes(part["label"], spec["classes"]))
-        prepared = Prepared(
-            "",
-            {split: len(part) for split, part in rows.items()},
-            tuple(spec["input_shape"]),
-            len(spec["classes"]),
-            tuple(spec["classes"]),
-            tuple(spec["columns"]),
-            vocabulary=spec["vocabulary"],
-        )
+        prepared = prepare_parts(pd.concat(rows.values()), rows, recipe, folder, "prepared")
         sections = (recipe.problem, recipe.model, recipe.training, prepared, folder, loaded.folder)
         blocked = [gate.name for gate in experiment.preflight(*sections).gates if gate.blocks]
         started = time.perf_counter()
@@ -85,7 +71,7 @@ def network_f1(loaded: LoadedRecipe, rows: dict[str, pd.DataFrame]) -> dict[str,
         fitted = fit(made)
         seconds = time.perf_counter() - started
         raw = forward(made.network, np.load(folder / "test_inputs.npy"))
-    said = np.array(spec["classes"])[raw.argmax(axis=1)]
+    said = np.array(prepared.classes)[raw.argmax(axis=1)]
     found = {"f1": f1(rows["test"]["label"].to_numpy(), said), "epochs": fitted.progress.epoch}
     return {
         **found,
