@@ -8,7 +8,6 @@ optimizer and schedule are the module's. Lightning's own loggers, checkpoints (w
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import time
 import warnings
@@ -30,6 +29,7 @@ from tasks.train.callbacks import Callback, after_epoch, at_end
 from tasks.train.checkpoints import State
 from tasks.train.device import threads_for
 from tasks.train.epochs import Passed, conclude
+from tasks.train.extras import require
 from tasks.train.loop import Fitted, Job, keep
 from tasks.train.pace import Pace
 from tasks.train.stepping import class_weights, precision
@@ -48,12 +48,7 @@ def require_lightning() -> None:
     Raises:
         RequestError: it is not installed.
     """
-    if importlib.util.find_spec("lightning") is None:
-        raise RequestError(
-            "training.lightning is set, and Lightning is not installed.",
-            remedy="Install the extra: pip install 'evergreen[lightning]'; or take training.lightning out.",
-            code="extra",
-        )
+    require("lightning", "Lightning", "training.lightning is set", "take training.lightning out")
 
 
 def wrapped(lightning: Custom, network: nn.Module, folder: Path) -> Any:
@@ -190,7 +185,7 @@ def _listener(job: Job, state: State, callbacks: Sequence[Callback]) -> Any:
         def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
             # Lightning has divided it by the batches that make one step.
             state.losses.add(outputs["loss"].detach() * training.accumulate)
-            if time.monotonic() >= pace.due and pace.is_over:
+            if pace.is_over:
                 trainer.should_stop = True
 
         def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from tasks.core.errors import RequestError
 from tasks.train.callbacks import curves
 from tasks.train.checkpoints import Progress
+from tasks.train.extras import require
 
 FOLDER = "tensorboard"
 
@@ -21,12 +20,7 @@ def require_tensorboard() -> None:
     Raises:
         RequestError: it is not installed.
     """
-    if importlib.util.find_spec("tensorboard") is None:
-        raise RequestError(
-            "training.tensorboard is true, and TensorBoard is not installed.",
-            remedy="Install the extra: pip install 'evergreen[tensorboard]'; or set training.tensorboard=false.",
-            code="extra",
-        )
+    require("tensorboard", "TensorBoard", "training.tensorboard is true", "set training.tensorboard=false")
 
 
 class Mirror:
