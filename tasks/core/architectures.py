@@ -65,6 +65,8 @@ class Cnn(Block):
     """Width of the linear layer before the output."""
     dropout: float = Field(default=0.25, ge=0, lt=1)
     """Share of units left out at random before each of the two linear layers, while training."""
+    pooling: Literal["late", "early"] = "late"
+    """Whether a stage halves the image after its second convolution or after its first, for less than half the work."""
 
 
 class Resnet(Block):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from tasks.core.architectures import Cnn, Mlp
 from tasks.models import build
@@ -20,10 +21,31 @@ def test_an_mlp_takes_any_shape(model, shape, tmp_path):
     assert network(torch.zeros(4, *shape)).shape == (4, 3)
 
 
+@pytest.mark.parametrize("pooling", ["late", "early"])
 @pytest.mark.parametrize("size", [(1, 1), (2, 9), (8, 8), (28, 20)])
-def test_a_cnn_takes_images_of_any_size(size, tmp_path):
-    network = build(Cnn(kind="cnn", channels=(4, 6, 8)).model_dump(), (2, *size), 5, tmp_path)
+def test_a_cnn_takes_images_of_any_size(size, pooling, tmp_path):
+    network = build(Cnn(kind="cnn", channels=(4, 6, 8), pooling=pooling).model_dump(), (2, *size), 5, tmp_path)
     assert network(torch.zeros(3, 2, *size)).shape == (3, 5)
+
+
+@pytest.mark.parametrize("pooling", ["late", "early"])
+def test_a_stage_of_a_cnn_computes_what_its_description_says(pooling, tmp_path):
+    torch.manual_seed(0)
+    model = Cnn(kind="cnn", channels=(4,), hidden=3, dropout=0.0, pooling=pooling)
+    network = build(model.model_dump(), (2, 6, 7), 5, tmp_path)
+    weights = {name: value for name, value in network.named_parameters() if value.dim() == 4}
+    first, second = weights.values()
+    images = torch.randn(8, 2, 6, 7)
+
+    def normal(maps: torch.Tensor) -> torch.Tensor:
+        return functional.batch_norm(maps, None, None, training=True)
+
+    def halved(maps: torch.Tensor, *, now: bool) -> torch.Tensor:
+        return functional.max_pool2d(maps, 2) if now else maps
+
+    maps = torch.relu(normal(halved(functional.conv2d(images, first, padding=1), now=pooling == "early")))
+    maps = halved(torch.relu(normal(functional.conv2d(maps, second, padding=1))), now=pooling == "late")
+    assert torch.allclose(network.stages(images), maps, atol=1e-5)
 
 
 def test_a_cnn_refuses_flat_inputs(tmp_path):
