@@ -26,12 +26,12 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
+from flows import fitting  # noqa: E402
 from tasks.core.load import LoadedRecipe, load_recipe  # noqa: E402
 from tasks.ingest.readers import read  # noqa: E402
 from tasks.models.predict import forward  # noqa: E402
 from tasks.prepare.arrays import prepare_parts  # noqa: E402
 from tasks.train import experiment  # noqa: E402
-from tasks.train.loop import fit  # noqa: E402
 
 FOLDS = 5
 VALIDATION = 0.15
@@ -61,21 +61,20 @@ def network_f1(loaded: LoadedRecipe, rows: dict[str, pd.DataFrame]) -> dict[str,
     """F1 of the recipe's network on the test rows, and what it took."""
     recipe = loaded.recipe
     with tempfile.TemporaryDirectory() as name:
-        folder, work = Path(name), Path(name) / "work"
-        work.mkdir()
+        folder = Path(name)
         prepared = prepare_parts(pd.concat(rows.values()), rows, recipe, folder, "prepared")
         sections = (recipe.problem, recipe.model, recipe.training, prepared, folder, loaded.folder)
         blocked = [gate.name for gate in experiment.preflight(*sections).gates if gate.blocks]
         started = time.perf_counter()
-        made = experiment.job(*sections, work)
-        fitted = fit(made)
+        arrays = fitting.Arrays(prepared, folder)
+        network, progress = fitting.train(recipe, arrays, folder / "train", loaded.folder)
         seconds = time.perf_counter() - started
-        raw = forward(made.network, np.load(folder / "test_inputs.npy"))
+        raw = forward(network, np.load(folder / "test_inputs.npy"))
     said = np.array(prepared.classes)[raw.argmax(axis=1)]
-    found = {"f1": f1(rows["test"]["label"].to_numpy(), said), "epochs": fitted.progress.epoch}
+    found = {"f1": f1(rows["test"]["label"].to_numpy(), said), "epochs": progress.epoch}
     return {
         **found,
-        "best_epoch": fitted.progress.best_epoch,
+        "best_epoch": progress.best_epoch,
         "training_seconds": round(seconds, 1),
         "blocked": blocked,
     }

@@ -28,13 +28,12 @@ import pandas as pd  # noqa: E402
 from benchmarks.targets_beside import BESIDE  # noqa: E402
 from benchmarks.targets_lines import LINES, Cut, Line, cuts, rows_of  # noqa: E402
 from benchmarks.targets_summary import Judged, shown, summary  # noqa: E402
+from flows import fitting  # noqa: E402
 from tasks.core.errors import RequestError  # noqa: E402
 from tasks.core.load import LoadedRecipe  # noqa: E402
 from tasks.evaluate.score import score, split_metrics  # noqa: E402
 from tasks.metrics import compute  # noqa: E402
 from tasks.prepare.arrays import prepare_parts  # noqa: E402
-from tasks.train import experiment  # noqa: E402
-from tasks.train.loop import fit  # noqa: E402
 
 QUICK_FOLDS, QUICK_ROWS, QUICK_EPOCHS = 2, 3000, 2
 """What `--quick` leaves: enough to see that everything runs, and nothing to be judged by."""
@@ -50,18 +49,14 @@ def train(line: Line, loaded: LoadedRecipe, frame: pd.DataFrame, cut: Cut, folde
         cut: Which of them are learned from, choose the epoch, and are held out.
         folder: Empty; arrays and weights go there.
     """
-    recipe, work = loaded.recipe, folder / "train"
-    work.mkdir()
+    recipe = loaded.recipe
     parts = {part: frame.iloc[getattr(cut, part)] for part in ("train", "validation", "test")}
     prepared = prepare_parts(frame, parts, recipe, folder, "prepared")
-    sections = (recipe.problem, recipe.model, recipe.training, prepared, folder, loaded.folder)
     started, used = time.perf_counter(), time.process_time()
-    job = experiment.job(*sections, work, augment=recipe.transforms.augment)
-    progress = fit(job).progress
+    network, progress = fitting.train(recipe, fitting.Arrays(prepared, folder), folder / "train", loaded.folder)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - used
     truth = frame.set_index("row_id")[recipe.data.target]
-    device = next(job.network.parameters()).device.type
-    scored = score(job.network, folder, truth, device)
+    scored = score(network, folder, truth, next(network.parameters()).device.type)
     metrics, undefined = split_metrics(scored, "test", recipe.problem, prepared.classes)
     if line.metric in undefined:
         raise ValueError(f"{line.metric} of {line.recipe}: {undefined[line.metric]}")
