@@ -19,7 +19,7 @@ FEW_CLASSES = 20
 """Up to here a target of numbers may well be a set of classes."""
 
 # Sides are sticky, so no quota can put a row of a rare class where none came to stand by chance.
-_CHANCE = " Sides are drawn by a hash of each row: bring more rows of the class."
+_CHANCE = ": a row's side is drawn by its hash, so bring more rows of such classes."
 
 
 def volume(kept: Candidate, sides: pd.Series, minimum: int, newest_batch: int) -> Gate:
@@ -107,7 +107,7 @@ def _uncovered(classes: pd.Series, sides: pd.Series, minimum: int, evidence: dic
     ]
     if not parts:
         return ""
-    return "; ".join(parts) + "." + (_CHANCE if by_hash and (thin["validation"] or thin["test"]) else "")
+    return "; ".join(parts) + (_CHANCE if by_hash and (thin["validation"] or thin["test"]) else ".")
 
 
 def _named(labels: list[str]) -> str:

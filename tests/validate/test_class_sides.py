@@ -23,5 +23,7 @@ def test_that_chance_drew_the_sides_is_said_where_it_did(split, missing, told):
     sides = pd.Series(["train", "validation", "test"] * 20 + others * 15)
     gate = class_coverage(candidate_of(frame, data, "classification"), sides, 5)
     what = "fewer than 5 training rows" if missing == "train" else f"no {missing} row"
-    assert gate.state == "failed" and gate.reason.startswith(f"class 'rare' has {what}.")
-    assert gate.reason.endswith("bring more rows of the class.") == told
+    assert gate.state == "failed" and gate.reason.startswith(f"class 'rare' has {what}")
+    assert gate.reason.endswith("so bring more rows of such classes.") == told
+    # One sentence, however it ends.
+    assert gate.reason.count(".") == 1
