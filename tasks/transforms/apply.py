@@ -181,7 +181,7 @@ def _series(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, An
 
 def stepwise(values: np.ndarray[Any, Any], channels: int) -> np.ndarray[Any, Any]:
     """Columns in the order of `columns_of`, [N, channels · L], as steps, [N, L, channels]."""
-    return values.reshape(len(values), channels, -1).transpose(0, 2, 1)
+    return values.reshape(len(values), channels, values.shape[1] // channels).transpose(0, 2, 1)
 
 
 def together(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

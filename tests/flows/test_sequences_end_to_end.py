@@ -82,14 +82,21 @@ def test_rows_ordered_in_time_become_windows_and_a_forecast(tmp_path: Path) -> N
     frame = tides()
     home, _ = carried_out(tmp_path, WINDOWS, frame)
     assert registry.champion_version(home, "tides") == "1"
-    # New rows come as they were: a file of them gets windows of its own.
+    # New rows come as they were: a file of them gets windows of its own, and those of the newest are forecasts.
     frame.tail(60).to_csv(tmp_path / "new.csv", index=False)
+    answer = predict_file(home, "tides", tmp_path / "new.csv", tmp_path / "forecast.csv")
+    forecast = pd.read_csv(tmp_path / "forecast.csv")
+    assert answer["rows"] == 60 - 11 and forecast["hour"].tolist() == list(range(433, 482))
+    assert (forecast["window_end"] == forecast["hour"] - 2).all() and (forecast["horizon"] == 2).all()
     loaded = load_recipe(str(tmp_path))
     new = read_file(tmp_path / "new.csv", loaded)
     whole = new.tail(40)
     assert whole["past_height_11"].to_numpy() == pytest.approx(frame["height"].to_numpy()[-42:-2])
     uri = f"models:/tides/{registry.champion_version(home, 'tides')}"
     found = runs.load(home, uri).predict(whole[[f"past_height_{step}" for step in range(12)]])["prediction"]
+    # The same windows, whoever makes them; and beyond the last row of the file, the tide as it will be.
+    assert forecast["prediction"].to_numpy()[-42:-2] == pytest.approx(found.to_numpy(), abs=1e-5)
+    assert forecast["prediction"].to_numpy()[-2:] == pytest.approx(np.sin(np.array([480, 481]) / 2), abs=0.5)
     errors = found.to_numpy() - whole["height"].to_numpy()
     assert np.sqrt(np.mean(errors**2)) < 0.4 < whole["height"].std()
 

@@ -121,6 +121,13 @@ def test_what_cannot_be_a_series_is_refused_in_one_sentence(features, transforms
         fit(frame_of([[1, 2]]).assign(x=1), features, Transforms(**transforms))
 
 
+def test_no_rows_are_no_series():
+    state = fit(frame_of([[[1, 2], [3, 4]]], "a", "b"), series(2, "a", "b"), Transforms())
+    nothing = frame_of([[[1, 2], [3, 4]]], "a", "b")[:0]
+    check_frame(nothing, {"state": state})
+    assert apply(nothing, state).shape == (0, 2, 3)
+
+
 def test_dates_are_no_steps():
     with pytest.raises(RequestError, match=r"data\.features\.s: The column 's_0' holds datetime64"):
         fit(pd.DataFrame({"s_0": pd.to_datetime(["2020-01-01"])}), series(1), Transforms())
