@@ -43,7 +43,7 @@ def questions(
 
     A window that ends at some row is about the row `horizon` after it. Where that is not in the file, its time follows
     from the steps between the rows, and stays empty where they follow no rule. A window is whole where it has all its
-    rows and the last of them has a number; gaps inside are filled as in training.
+    rows and the last of them lacks no number; gaps inside are filled as in training.
 
     Args:
         frame: Rows [N] as the recipe's source gives them, in any order.
@@ -72,7 +72,7 @@ def questions(
     places = _places(every, windows, time)
     full = places["rank"] >= windows.length - 1 + windows.horizon
     ends = places["end"].where(full, 0).astype(int).to_numpy()
-    valued = every[list(windows.columns)].notna().any(axis=1).to_numpy()
+    valued = every[list(windows.columns)].notna().all(axis=1).to_numpy()
     ended = full & valued[ends]
     shown = [name for name in (id_column, windows.by) if name in known.columns]
     labels = every[list(dict.fromkeys(shown))].astype(object)
@@ -120,7 +120,7 @@ def _left_out(places: pd.DataFrame, torn: pd.Series, windows: Windows) -> Iterat
         )
     if torn.any():
         number = int(torn.sum())
-        yield f"{count(number, 'row')} got no answer: the last row of the window holds no number."
+        yield f"{count(number, 'row')} got no answer: the last row of the window lacks a number."
 
 
 def _unasked(places: pd.DataFrame, valued: np.ndarray, windows: Windows, beside: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tests.explore.test_findings import explored
-from tests.train.sequenced import reviews, waves
+from tests.train.sequenced import reviews, turned_round, waves
 
 TEXT = {"note": {"kind": "text"}}
 SERIES = {"s": {"kind": "series", "length": 16}}
@@ -24,6 +24,14 @@ def test_texts_are_told_by_their_length_and_no_word_of_them_is_shown():
     assert "Histogram of the number of words in note" in page
     assert "Box plots of the number of words in note by y" in page
     assert "1 text" in page and "zanzibar" not in page and "zanzibar" not in words
+
+
+def test_columns_beside_a_text_or_a_series_are_shown_as_ever():
+    for frame, features in ((reviews(200), TEXT), (waves(200).drop(columns="y").rename(columns={"up": "y"}), SERIES)):
+        table, words, page = explored(turned_round(frame), features=features)
+        assert set(table.numeric) == {"x"} and set(table.categorical) == {"kind"}
+        assert bool(table.texts) != bool(table.series)
+        assert "Histogram of x" in page and "Rows by kind" in page and any("x" in sentence for sentence in words)
 
 
 def test_a_column_of_empty_texts_is_said_to_be_one():

@@ -97,7 +97,7 @@ def test_what_gets_no_answer_is_counted():
     assert found.frame["past_y_0"].isna().tolist() == [False, True, False], "a gap inside is filled as in training"
     assert found.notes == (
         "1 of 2 'who' has fewer rows than the 2 of a window, and got no answer.",
-        "1 row got no answer: the last row of the window holds no number.",
+        "1 row got no answer: the last row of the window lacks a number.",
     )
 
 
