@@ -14,7 +14,7 @@ from flows.facts import gather
 from flows.training import LIFE_CYCLE
 from tasks.core.contracts import STAGES, Gate
 from tasks.core.errors import GateStopped, RequestError
-from tasks.core.features import inputs_of, least_vocabulary, resolve
+from tasks.core.features import inputs_of, least_vocabulary, resolve, sequence_of
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe
 from tasks.core.plan import make_plan
@@ -119,7 +119,7 @@ def _fit_together(loaded: LoadedRecipe, features: Mapping[str, Feature]) -> None
     from tasks.train.networks import make
 
     with torch.device("meta"):
-        make(loaded.recipe.model, shape, 1, loaded.folder, least_vocabulary(features))
+        make(loaded.recipe.model, shape, 1, loaded.folder, least_vocabulary(features), sequence_of(features))
 
 
 def _refuse_unreadable(gates: tuple[Gate, ...]) -> None:
@@ -149,7 +149,7 @@ def _try_parts(loaded: LoadedRecipe, home: Home, outputs: dict[str, Any]) -> tup
 
         prepared = outputs["prepare"]
         shapes = (prepared.input_shape, prepared.output_size)
-        tried = check_model(model, *shapes, loaded.folder, prepared.vocabulary)
+        tried = check_model(model, *shapes, loaded.folder, prepared.vocabulary, prepared.sequence)
         parts += [f"{model.ref}: {line}" for line in tried]
     parts += _listeners(loaded)
     policy = loaded.recipe.retraining

@@ -19,6 +19,9 @@ def command(invocation: Invocation, model: str, source: str, output: str) -> Ans
 
     MODEL is a name, name@alias or name/version; the alias is champion where none is given. OUTPUT gets the id
     column if there is one, prediction_id, prediction, probability_<class> and model_version.
+
+    Of a model with data.windows, INPUT holds rows as the recipe's source gives them: every whole window gets an
+    answer, with the time of the row that it is about, window_end and horizon; the newest are forecasts.
     """
     from tasks.core.names import parse_model
 
@@ -29,4 +32,4 @@ def command(invocation: Invocation, model: str, source: str, output: str) -> Ans
     scored = predict_file(home, model, Path(source).expanduser(), Path(output).expanduser())
     used = scored["model"]
     text = f"{scored['rows']} rows scored by {used['name']}/{used['version']} → {scored['output']}"
-    return Answer({"status": "completed", **scored}, text)
+    return Answer({"status": "completed", **scored}, "\n".join([text, *scored["notes"]]))

@@ -174,6 +174,8 @@ class Prepared:
     """For time splits: ISO time of the last row that training may see."""
     vocabulary: int = 0
     """Of texts: how many token ids there are, 0 (padding) and 1 (unknown) among them; 0 where inputs are numbers."""
+    sequence: tuple[int, ...] = ()
+    """Where columns stand beside a text or a series: its shape, whose numbers a flat example begins with."""
     synthetic: int = 0
     """Rows made by balancing the classes, which stand in the training arrays beside those of the dataset."""
     notes: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 from tasks.core.errors import RequestError
@@ -86,24 +87,36 @@ def inputs_of(features: Mapping[str, Feature]) -> tuple[int, ...]:
 
     Returns:
         (images, height, width) for images; (1,) for a text, however many ids it gets; (steps, channels + 1) for a
-        series; (columns,) for others, where a category counts as one column; empty where no column is left to learn
-        from, or images, a text or a series have other features beside them, which no model takes.
+        series; (columns,) for others, where a category counts as one column; for a text or a series with columns
+        beside it one number, that of both together; empty where no column is left to learn from, or images have other
+        features beside them or there are several texts or series, which no model takes.
     """
     kept = [feature for feature in features.values() if not isinstance(feature, DropFeature)]
-    if any(isinstance(feature, TextFeature | SeriesFeature) for feature in kept):
-        only = kept[0] if len(kept) == 1 else None
-        if isinstance(only, SeriesFeature):
-            return (only.length, (len(only.channels) or 1) + 1)
-        return () if only is None else (1,)
+    sequences = [_sequence(feature) for feature in kept if isinstance(feature, TextFeature | SeriesFeature)]
     sizes = [feature.size for feature in kept if isinstance(feature, ImageFeature)]
     if sizes:
         return (len(sizes), *sizes[0]) if len(sizes) == len(kept) else ()
-    return (len(kept),) if kept else ()
+    if not sequences:
+        return (len(kept),) if kept else ()
+    if len(sequences) > 1:
+        return ()
+    return sequences[0] if len(kept) == 1 else (math.prod(sequences[0]) + len(kept) - 1,)
+
+
+def sequence_of(features: Mapping[str, Feature]) -> tuple[int, ...]:
+    """The shape of the text or series that has numbers or categories beside it, as `inputs_of` counts; else empty."""
+    kept = [feature for feature in features.values() if not isinstance(feature, DropFeature)]
+    sequences = [_sequence(feature) for feature in kept if isinstance(feature, TextFeature | SeriesFeature)]
+    return sequences[0] if len(sequences) == 1 < len(kept) and inputs_of(features) else ()
 
 
 def least_vocabulary(features: Mapping[str, Feature]) -> int:
     """Token ids that a text has before anything is fitted, padding and unknown; 0 where there is no text."""
     return 2 if any(isinstance(feature, TextFeature) for feature in features.values()) else 0
+
+
+def _sequence(feature: TextFeature | SeriesFeature) -> tuple[int, ...]:
+    return (1,) if isinstance(feature, TextFeature) else (feature.length, (len(feature.channels) or 1) + 1)
 
 
 def _inferred(column: str, dtype: str, data: Data) -> Feature:

@@ -52,7 +52,7 @@ class ImageFeature(Block):
 
 
 class TextFeature(Block):
-    """Free text, the only feature of its model; `transforms.text` says how it is cut into tokens."""
+    """Free text, with or without numbers and categories beside it; `transforms.text` says how it is cut into tokens."""
 
     kind: Literal["text"]
 
@@ -60,7 +60,7 @@ class TextFeature(Block):
 class SeriesFeature(Block):
     """Numbers in their order, the oldest first, as the columns `<feature>_<step>` from 0 on.
 
-    Steps without a number at either end make a shorter series. It is the only feature of its model.
+    Steps without a number at either end make a shorter series. Numbers and categories may stand beside it.
     """
 
     kind: Literal["series"]
@@ -119,7 +119,11 @@ Split = Annotated[Annotated[RandomSplit, Tag("random")] | Annotated[TimeSplit, T
 
 
 class Windows(Block):
-    """Each row gets the values of rows before it in `data.time`, as a feature of kind series."""
+    """Each row gets the values of rows before it in `data.time`, as a feature of kind series.
+
+    Beside it stand the row's own columns, which must be known when the question is asked; `columns` are not, and are
+    dropped unless `data.features` says what they are.
+    """
 
     feature: str = "past"
     """Name of that feature; its columns are `<feature>_<column>_<step>`, the oldest first."""
@@ -164,6 +168,9 @@ class Data(Block):
                 f"data.features.{windows.feature} is what data.windows makes; remove it, or name another "
                 "data.windows.feature"
             )
+        for column in windows.columns:
+            if column not in (self.target, self.id, self.time):
+                self.features.setdefault(column, DropFeature(kind="drop"))
         return self
 
     @model_validator(mode="after")

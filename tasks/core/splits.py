@@ -192,7 +192,11 @@ def moments_of(frame: pd.DataFrame, data: Data) -> pd.Series:
             remedy="Name one of the data's columns, or use data.split.kind: random.",
             code="column",
         )
-    column = frame[data.time]
+    return moments_in(frame[data.time])
+
+
+def moments_in(column: pd.Series) -> pd.Series:
+    """A column of points in time [N] as numbers or UTC times; NaN or NaT where one cannot be read."""
     if pd.api.types.is_numeric_dtype(column):
         return column.astype(np.float64)
     return pd.to_datetime(column, errors="coerce", utc=True, format="mixed")

@@ -53,7 +53,8 @@ def load_network(
     Raises:
         RequestError: the weights do not fit the network the recipe describes, or cannot be read.
     """
-    network = build(model, prepared.input_shape, prepared.output_size, recipe_folder, prepared.vocabulary)
+    shapes = (prepared.input_shape, prepared.output_size)
+    network = build(model, *shapes, recipe_folder, prepared.vocabulary, prepared.sequence)
     try:
         tensors = load_file(weights)
         network.load_state_dict(tensors)

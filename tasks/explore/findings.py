@@ -11,6 +11,7 @@ import numpy as np
 
 from tasks.explore.columns import Numbers, Table, categories, words
 from tasks.explore.relations import Relations, correlation, related_groups
+from tasks.explore.words import Told
 from tasks.report.numbers import count, listing, percent
 
 MISSING = 0.05
@@ -21,11 +22,15 @@ OUTLYING = 0.05
 """Share of rows beyond Tukey's fences from which a column is named (0.7 % of a normal column's lie there)."""
 RARE = 0.1
 """Share of the rows, times two over the number of classes, below which a class is called rare."""
+UNKNOWN = 0.1
+"""Share of the tokens of held-out rows that nobody knows, from which something to do about it is named."""
 TELLTALE = 0.99
 """Strength from which a feature is suspected to be the target in disguise."""
 
 
-def findings(table: Table, described: Mapping[str, Numbers], relations: Relations) -> tuple[str, ...]:
+def findings(
+    table: Table, described: Mapping[str, Numbers], relations: Relations, told: Mapping[str, Told]
+) -> tuple[str, ...]:
     """Everything worth knowing before training, the weightiest first."""
     return (
         *_target(table, described),
@@ -37,6 +42,7 @@ def findings(table: Table, described: Mapping[str, Numbers], relations: Relation
         *_categorical(table),
         *_images(table),
         *_texts(table),
+        *_tokens(told),
         *_size(table),
     )
 
@@ -192,6 +198,21 @@ def _texts(table: Table) -> Iterator[str]:
         copies = len(known) - len(set(known))
         if copies:
             yield f"{count(copies, 'text')} of {name} {'repeats' if copies == 1 else 'repeat'} an earlier one exactly."
+
+
+def _tokens(told: Mapping[str, Told]) -> Iterator[str]:
+    for name, text in told.items():
+        if not text.held_out.tokens:
+            continue
+        share = text.held_out.unknown / text.held_out.tokens
+        if not share:
+            yield f"Every token of {name} in rows that are held out is among the {text.known:,} of the training rows."
+            continue
+        yield (
+            f"{percent(share)} of the tokens of {name} in rows that are held out are none of the {text.known:,} that "
+            "the training rows teach (transforms.text.max_tokens, min_count)"
+            + (": more rows, characters or runs of them would leave fewer unknown." if share > UNKNOWN else ".")
+        )
 
 
 def _look_alike(name: str, flat: np.ndarray, table: Table) -> Iterator[str]:

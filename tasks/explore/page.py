@@ -14,6 +14,8 @@ from tasks.explore.columns import Numbers, Table, categories
 from tasks.explore.relations import REDUNDANT, Relations, correlation
 from tasks.explore.samples import image_figures
 from tasks.explore.sequences import series_figures, text_figures
+from tasks.explore.words import MOST_ROWS as MOST_SEQUENCES
+from tasks.explore.words import Told
 from tasks.report.boxes import boxes
 from tasks.report.heatmaps import correlations
 from tasks.report.histograms import bars, histogram
@@ -31,9 +33,15 @@ FEW_ROWS = 5
 
 
 def dataset_page(
-    name: str, version: str, table: Table, described: Mapping[str, Numbers], relations: Relations, found: Sequence[str]
+    name: str,
+    version: str,
+    table: Table,
+    described: Mapping[str, Numbers],
+    relations: Relations,
+    told: Mapping[str, Told],
+    found: Sequence[str],
 ) -> Page:
-    """Draw a whole dataset; `found` are its findings in words."""
+    """Draw a whole dataset; `told` is of its texts, `found` are its findings in words."""
     page = Page(f"{name}: the data", f"Dataset version {version}")
     _summary(page, table, relations, found)
     if not table.rows:
@@ -45,7 +53,7 @@ def dataset_page(
         for image, pixels in table.images.items():
             image_figures(page, image, pixels, table)
     if table.texts:
-        text_figures(page, table)
+        text_figures(page, table, told)
     if table.series:
         series_figures(page, table)
     if shown:
@@ -89,7 +97,7 @@ def _summary(page: Page, table: Table, relations: Relations, found: Sequence[str
     page.heading("What follows").points(found)
     page.note(
         "This page shows aggregates of rows, except for dots in scatter and box plots and for sample images: keep it "
-        f"where the data may be kept. Categories with fewer than {FEW_ROWS} rows are not named."
+        f"where the data may be kept. Categories and words with fewer than {FEW_ROWS} rows are not named."
     )
     limits = _limits(table, relations)
     if limits:
@@ -107,6 +115,8 @@ def _limits(table: Table, relations: Relations) -> list[str]:
         limits.append(f"columns are compared with each other on {relations.rows:,} rows, evenly picked")
     if table.rows > MOST_POINTS:
         limits.append(f"scatter plots show {MOST_POINTS:,} of {table.rows:,} rows, evenly picked")
+    if (table.texts or table.series) and table.rows > MOST_SEQUENCES:
+        limits.append(f"texts and series are drawn from {MOST_SEQUENCES:,} rows, evenly picked")
     if table.rows > MOST_ROWS:
         limits.append(f"histograms, boxes and images are drawn from {MOST_ROWS:,} rows, evenly picked")
     return limits

@@ -1,26 +1,29 @@
-"""Pictures of texts, by their lengths, and of series, by the middle of each step."""
+"""Pictures of texts, by their lengths and their words, and of series, by the middle of each step."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 
 from tasks.explore.columns import Table, words
+from tasks.explore.words import FEW_ROWS, MOST_CLASSES, MOST_ROWS, Told
 from tasks.report.boxes import boxes
 from tasks.report.curves import Line, curves
-from tasks.report.histograms import histogram
+from tasks.report.histograms import bars, histogram
+from tasks.report.numbers import percent
 from tasks.report.page import Figure, Page
 from tasks.report.svg import thin
 
-MOST_ROWS = 20_000
-"""Rows that pictures are drawn from, evenly picked."""
-MOST_CLASSES = 12
-FEW_ROWS = 5
+FEW_VALUES = 5
 """Steps that fewer rows have are not drawn: a middle of so few could tell what somebody's value is."""
 
 
-def text_figures(page: Page, table: Table) -> None:
-    """Add how long the texts are, by class where there are classes; no text and no word is shown."""
-    page.heading("Texts").text("Rows by the number of words; no text is shown.")
+def text_figures(page: Page, table: Table, told: Mapping[str, Told]) -> None:
+    """Add how long the texts are and which words they have, by class where there are classes; no text is shown."""
+    page.heading("Texts").text(
+        f"Rows by the number of words; no text is shown, and no word of fewer than {FEW_ROWS} rows."
+    )
     kept = thin(table.rows, MOST_ROWS)
     for name, texts in table.texts.items():
         lengths = words(texts[kept])
@@ -31,6 +34,37 @@ def text_figures(page: Page, table: Table) -> None:
             alt = f"Box plots of the number of words in {name} by {table.target_name}"
             figures.append(Figure(boxes(groups, f"words in {name}", width=430, coloured=True), alt=alt))
         page.gallery(figures, 430)
+        page.gallery(_word_figures(name, told[name], table.target_name), 430)
+        page.table(
+            ["rows", "texts", "tokens", "unknown", "longer than max_length"],
+            [
+                (which, part.rows, part.tokens, _share(part.unknown, part.tokens), _share(part.longer, part.rows))
+                for which, part in (("training", told[name].training), ("held out", told[name].held_out))
+            ],
+            f"The {told[name].known:,} tokens of {name} that the training rows teach, and what is none of them",
+        )
+
+
+def _word_figures(name: str, told: Told, target: str) -> list[Figure]:
+    """Bars of the most frequent words, and for each class of those it has more often than the others."""
+    drawn = [("Most frequent words", f"share of the texts in {name} with the word", told.frequent)]
+    drawn += [
+        (f"{label}: words its texts have more often than others", f"share of the texts of {target} {label}", words)
+        for label, words in told.telling.items()
+    ]
+    return [
+        Figure(
+            bars([word for word, _ in words], [share for _, share in words], axis, shares=True, width=430),
+            caption,
+            f"{caption} in {name}",
+        )
+        for caption, axis, words in drawn
+        if words
+    ]
+
+
+def _share(part: int, whole: int) -> str:
+    return percent(part / whole) if whole else "–"
 
 
 def series_figures(page: Page, table: Table) -> None:
@@ -53,5 +87,5 @@ def series_figures(page: Page, table: Table) -> None:
 
 def _line(label: str, rows: np.ndarray, part: float) -> list[Line]:
     """The quantile of each step that enough of the rows [N, L] have; no line where no step has."""
-    steps = np.flatnonzero(np.isfinite(rows).sum(axis=0) >= FEW_ROWS)
+    steps = np.flatnonzero(np.isfinite(rows).sum(axis=0) >= FEW_VALUES)
     return [Line(label, steps, np.nanquantile(rows[:, steps], part, axis=0))] if len(steps) else []

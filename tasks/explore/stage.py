@@ -10,7 +10,10 @@ from tasks.stage import stage
 @stage(
     "explore",
     inputs=("version",),
-    reads=("name", "problem", "data.target", "data.id", "data.time", "data.features", "data.split"),
+    reads=(
+        *("name", "problem", "data.target", "data.id", "data.time", "data.features", "data.split"),
+        "transforms.text",
+    ),
     libraries=("jinja2", "numpy", "pandas", "pyarrow"),
 )
 def explore(context: Context, versioned: Versioned) -> Explored:
@@ -19,6 +22,7 @@ def explore(context: Context, versioned: Versioned) -> Explored:
     from tasks.explore.findings import findings
     from tasks.explore.page import dataset_page
     from tasks.explore.relations import relate
+    from tasks.explore.words import tell
     from tasks.stores.datasets import load_rows
 
     recipe = context.recipe
@@ -28,6 +32,7 @@ def explore(context: Context, versioned: Versioned) -> Explored:
     if recipe.problem == "regression":
         described[recipe.data.target] = describe(table.target)
     relations = relate(table)
-    found = findings(table, described, relations)
-    page = dataset_page(recipe.name, versioned.version, table, described, relations, found)
+    told = tell(frame, table, recipe.data, recipe.transforms.text)
+    found = findings(table, described, relations, told)
+    page = dataset_page(recipe.name, versioned.version, table, described, relations, told, found)
     return Explored(context.relative(page.write(context.folder / "data.html")), found)

@@ -49,6 +49,7 @@ def construct(
     input_shape: tuple[int, ...],
     output_size: int,
     vocabulary: int = 0,
+    sequence: tuple[int, ...] = (),
 ) -> nn.Module:
     """Call an architecture with its arguments and, where it accepts them, the shapes it has to fit.
 
@@ -58,6 +59,7 @@ def construct(
         input_shape: Shape of one example, without the batch dimension.
         output_size: Number of classes, or 1 for regression.
         vocabulary: Token ids there are, where inputs are ids; 0 where they are numbers.
+        sequence: Where columns stand beside a text or a series, its shape: a flat example begins with its numbers.
 
     Raises:
         TypeError: the arguments do not fit the factory.
@@ -68,6 +70,8 @@ def construct(
     given = {name: value for name, value in shapes.items() if takes_any or name in accepted}
     if "vocabulary" in accepted or (takes_any and vocabulary):
         given["vocabulary"] = vocabulary
+    if "sequence" in accepted or (takes_any and sequence):
+        given["sequence"] = tuple(sequence)
     return factory(**{**given, **arguments})
 
 
@@ -77,6 +81,7 @@ def build(
     output_size: int,
     recipe_folder: Path,
     vocabulary: int = 0,
+    sequence: tuple[int, ...] = (),
 ) -> nn.Module:
     """The network a recipe's `model` section describes, with fresh weights from torch's global generator.
 
@@ -86,6 +91,7 @@ def build(
         output_size: Number of classes, or 1 for regression.
         recipe_folder: Where the file of a custom reference is looked up.
         vocabulary: Token ids there are, where inputs are ids; 0 where they are numbers.
+        sequence: Where columns stand beside a text or a series, its shape: a flat example begins with its numbers.
 
     Raises:
         RequestError: a custom reference cannot be loaded.
@@ -99,8 +105,8 @@ def build(
             raise ValueError(
                 f"the kind {model['kind']} takes numbers, and the features give text; choose {', '.join(OF_TEXT)}"
             )
-        return construct(factory, arguments, input_shape, output_size, vocabulary)
+        return construct(factory, arguments, input_shape, output_size, vocabulary, sequence)
     from ..core import refs
 
     factory = refs.load(model["ref"], recipe_folder)
-    return construct(factory, model.get("args") or {}, input_shape, output_size, vocabulary)
+    return construct(factory, model.get("args") or {}, input_shape, output_size, vocabulary, sequence)

@@ -21,6 +21,7 @@ class BagOfEmbeddings(nn.Module):
         embedding: Numbers that stand for a token.
         token_dropout: Share of the tokens left out of a text, in training, in [0, 1).
         dropout: Share of the mean's numbers dropped, in training, in [0, 1).
+        sequence: Where columns stand beside it, the shape of the text; `input_shape` is that of both then.
 
     Raises:
         ValueError: the inputs are no text.
@@ -34,20 +35,21 @@ class BagOfEmbeddings(nn.Module):
         embedding: int = 64,
         token_dropout: float = 0.2,
         dropout: float = 0.2,
+        sequence: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         if not vocabulary:
             raise ValueError("a bag_of_embeddings takes a text; declare one in data.features, or choose another kind")
         # Small at first, so that a token seen once or twice, which hardly moves, hardly speaks.
-        self.steps = Steps("bag_of_embeddings", input_shape, vocabulary, embedding, spread=0.3)
+        self.steps = Steps("bag_of_embeddings", input_shape, vocabulary, embedding, 0.3, sequence)
         self.kept = nn.Dropout(token_dropout)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(embedding, output_size)
+        self.head = self.steps.head(embedding, output_size)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Logits or standardised values, [N, output_size]."""
         vectors, there = self.steps(inputs)
         weights = there.unsqueeze(-1).to(vectors.dtype)
         mean = (vectors * self.kept(weights)).sum(dim=1) / weights.sum(dim=1)
-        outputs: torch.Tensor = self.head(self.dropout(mean))
+        outputs: torch.Tensor = self.head(self.steps.joined(self.dropout(mean), inputs))
         return outputs

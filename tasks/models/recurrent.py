@@ -31,6 +31,7 @@ class Recurrent(nn.Module):
         bidirectional: Whether each sequence is read from its end as well.
         dropout: Share of the numbers dropped before each layer and before the last one, in training, in [0, 1).
         pooling: "last" (what a direction has read when it is through), "mean" or "max" over the steps.
+        sequence: Where columns stand beside it, the shape of the text or series; `input_shape` is that of both then.
 
     Raises:
         ValueError: the inputs are neither a text nor a series, or there is no such cell or pooling.
@@ -48,20 +49,21 @@ class Recurrent(nn.Module):
         bidirectional: bool = False,
         dropout: float = 0.2,
         pooling: str = "last",
+        sequence: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         if cell not in CELLS:
             raise ValueError(f"there is no cell '{cell}'; choose one of {', '.join(CELLS)}")
         if pooling not in ("last", "mean", "max"):
             raise ValueError(f"there is no pooling '{pooling}'; choose one of last, mean, max")
-        self.steps = Steps("recurrent", input_shape, vocabulary, embedding if vocabulary else 0)
+        self.steps = Steps("recurrent", input_shape, vocabulary, embedding if vocabulary else 0, sequence=sequence)
         directions = 2 if bidirectional else 1
         widths = [self.steps.size, *[hidden * directions] * (layers - 1)]
         self.onward = nn.ModuleList(CELLS[cell](width, hidden, batch_first=True) for width in widths)
         self.homeward = nn.ModuleList(CELLS[cell](width, hidden, batch_first=True) for width in widths if bidirectional)
         self.pooling, self.hidden = pooling, hidden
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden * directions, output_size)
+        self.head = self.steps.head(hidden * directions, output_size)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Logits or standardised values, [N, output_size]."""
@@ -72,7 +74,7 @@ class Recurrent(nn.Module):
             if self.homeward:
                 read.append(turned(self.homeward[layer](turned(vectors, there))[0], there))
             vectors = torch.cat(read, dim=2)
-        outputs: torch.Tensor = self.head(self.dropout(self._pooled(vectors, there)))
+        outputs: torch.Tensor = self.head(self.steps.joined(self.dropout(self._pooled(vectors, there)), inputs))
         return outputs
 
     def _pooled(self, vectors: torch.Tensor, there: torch.Tensor) -> torch.Tensor:

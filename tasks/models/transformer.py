@@ -65,6 +65,7 @@ class Transformer(nn.Module):
             (Vaswani et al., 2017, section 3.5).
         pooling: "mean" over the steps, or "first": a learned step before all others gathers what they say (Devlin et
             al., "BERT", 2019).
+        sequence: Where columns stand beside it, the shape of the text or series; `input_shape` is that of both then.
 
     Raises:
         ValueError: the inputs are neither a text nor a series, the heads do not divide the width, or there are no such
@@ -83,6 +84,7 @@ class Transformer(nn.Module):
         dropout: float = 0.1,
         positions: str = "learned",
         pooling: str = "mean",
+        sequence: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         if width % heads:
@@ -91,17 +93,17 @@ class Transformer(nn.Module):
             raise ValueError(f"there are no positions '{positions}'; choose one of learned, sinusoidal")
         if pooling not in ("mean", "first"):
             raise ValueError(f"there is no pooling '{pooling}'; choose one of mean, first")
-        self.steps = Steps("transformer", input_shape, vocabulary, width)
+        self.steps = Steps("transformer", input_shape, vocabulary, width, sequence=sequence)
         if positions == "learned":
-            self.places = nn.Parameter(torch.randn(input_shape[0], width) * 0.1)
+            self.places = nn.Parameter(torch.randn(self.steps.shape[0], width) * 0.1)
         else:
-            self.register_buffer("places", sinusoids(input_shape[0], width), persistent=False)
+            self.register_buffer("places", sinusoids(self.steps.shape[0], width), persistent=False)
         self.first = nn.Parameter(torch.randn(1, 1, width) * 0.1) if pooling == "first" else None
         hidden = max(1, round(width * expansion))
         self.layers = nn.ModuleList(Layer(width, heads, hidden, dropout) for _ in range(layers))
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, output_size)
+        self.head = self.steps.head(width, output_size)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Logits or standardised values, [N, output_size]."""
@@ -114,7 +116,8 @@ class Transformer(nn.Module):
         for layer in self.layers:
             vectors = layer(vectors, there)
         vectors = self.norm(vectors)
-        outputs: torch.Tensor = self.head(mean_of(vectors, there) if self.first is None else vectors[:, 0])
+        pooled = mean_of(vectors, there) if self.first is None else vectors[:, 0]
+        outputs: torch.Tensor = self.head(self.steps.joined(pooled, inputs))
         return outputs
 
 

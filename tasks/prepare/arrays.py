@@ -98,6 +98,7 @@ def prepare_parts(
         feature_columns=tuple(spec["columns"]),
         cutoff=splits.cutoff_of(labelled, recipe.data),
         vocabulary=spec["vocabulary"],
+        sequence=tuple(spec["sequence"]),
         synthetic=synthetic,
         notes=(
             *far.notes,
@@ -127,6 +128,7 @@ def fit_spec(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> 
         "columns": state["columns"],
         "input_shape": state["input_shape"],
         "vocabulary": state.get("vocabulary", 0),
+        "sequence": state["sequence"]["input_shape"] if state["kind"] == "mixed" else [],
         "state": state,
         "left_out": selected.left_out,
         "classes": classes,

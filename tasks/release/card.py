@@ -13,6 +13,8 @@ from typing import Any
 from tasks.core.context import Context
 from tasks.core.contracts import Evaluated, Gate, Prepared, Trained, Versioned
 from tasks.core.home import write_atomically
+from tasks.core.windows import window_columns
+from tasks.report.numbers import count, listing
 
 ENDED = {
     "epochs": "the number of epochs",
@@ -44,7 +46,7 @@ def write_card(
         _metrics(prepared, evaluated),
         _gates(evaluated.gates),
         _limits(context, prepared),
-        _use(name, version, prepared, requirements),
+        _use(context, version, prepared, requirements),
         _provenance(context, versioned, trained),
     ]
     write_atomically(path, "\n\n".join(sections) + "\n")
@@ -135,7 +137,8 @@ def _limits(context: Context, prepared: Prepared) -> str:
     return "## Limits\n\n" + "\n".join(lines)
 
 
-def _use(name: str, version: str, prepared: Prepared, requirements: Sequence[str]) -> str:
+def _use(context: Context, version: str, prepared: Prepared, requirements: Sequence[str]) -> str:
+    name = context.recipe.name
     columns = ", ".join(f"`{column}`" for column in prepared.feature_columns[:12])
     more = len(prepared.feature_columns) - 12
     shown = columns + (f" and {more} more" if more > 0 else "")
@@ -146,7 +149,23 @@ def _use(name: str, version: str, prepared: Prepared, requirements: Sequence[str
         "predictions = model.predict(frame)\n```\n\n"
         f"`frame` is a pandas DataFrame with {shown}; the answer has {outputs}. "
         f"It needs {', '.join(f'`{requirement}`' for requirement in requirements)} and no other package; "
-        "no file of the model is a pickle."
+        "no file of the model is a pickle." + _windows(context)
+    )
+
+
+def _windows(context: Context) -> str:
+    """What the columns of a window hold, for those who have to bring them."""
+    data, windows = context.recipe.data, context.recipe.data.windows
+    if windows is None:
+        return ""
+    names = window_columns(windows)
+    values = listing([f"`{column}`" for column in windows.columns])
+    of_one = f" of the same `{windows.by}`" if windows.by is not None else ""
+    return (
+        f"\n\n`{names[0]}` to `{names[-1]}` are the window: {values} of "
+        f"{count(windows.length, 'row')}{of_one} in the order of `{data.time}`, the oldest first. The answer is about "
+        f"the row {windows.horizon} after the last of them. `evergreen predict {context.recipe.name} FILE` makes "
+        "the windows itself from rows as the recipe's source gives them, and forecasts the rows that are to come."
     )
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from torch import nn
 
 from tasks.models.predict import forward
-from tasks.transforms.apply import apply
+from tasks.transforms.apply import apply, parts
 from tasks.transforms.outputs import predictions
 
 ROWS = 16
@@ -45,6 +45,12 @@ def golden(network: nn.Module, spec: Mapping[str, Any]) -> dict[str, Any]:
 def golden_frame(state: Mapping[str, Any]) -> pd.DataFrame:
     """Rows around the middle of what the transform was fitted on, then edge rows; the same for the same state."""
     rng = np.random.default_rng(0)
+    if state["kind"] == "mixed":
+        made = [golden_frame(part) for part in parts(state)]
+        # Side by side, the shorter begun anew; an edge row of the one then stands beside any of the other.
+        rows = np.arange(max(len(part) for part in made))
+        sides = [part.iloc[rows % len(part)].reset_index(drop=True) for part in made]
+        return pd.concat(sides, axis=1)[list(state["columns"])]
     if state["kind"] == "text":
         return pd.DataFrame({state["columns"][0]: pd.Series(_texts(state, rng), dtype=object)})
     if state["kind"] == "series":

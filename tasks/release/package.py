@@ -123,7 +123,7 @@ def stage_files(context: Context, versioned: Versioned, prepared: Prepared, trai
     shutil.copyfile(context.home.path(trained.weights), files / WEIGHTS)
     spec = json.loads(transform.read_text(encoding="utf-8"))
     shapes = (prepared.input_shape, prepared.output_size)
-    network = models.build(section, *shapes, context.recipe_folder, prepared.vocabulary)
+    network = models.build(section, *shapes, context.recipe_folder, prepared.vocabulary, prepared.sequence)
     network.load_state_dict(safetensors.torch.load_file(files / WEIGHTS))
     expected = golden(network, spec)
     _write(files / "golden.json", expected)
@@ -137,6 +137,7 @@ def stage_files(context: Context, versioned: Versioned, prepared: Prepared, trai
             "input_shape": list(prepared.input_shape),
             "output_size": prepared.output_size,
             "vocabulary": prepared.vocabulary,
+            "sequence": list(prepared.sequence),
             "runtime": runtime_name(runtime),
             "files": {name: file_sha256(files / name) for name in HASHED},
         },

@@ -77,8 +77,9 @@ def _network(models: Any, model: dict[str, Any]) -> Any:
     else:
         factory = models.architecture(where["kind"])
     shapes = (tuple(model["input_shape"]), model["output_size"])
-    # A model from before there were texts does not say how many tokens it knows: none.
-    return models.construct(factory, where["arguments"], *shapes, model.get("vocabulary", 0))
+    # A model from before there were texts does not say how many tokens it knows, nor what stands beside them: none.
+    inputs_are = (model.get("vocabulary", 0), tuple(model.get("sequence", ())))
+    return models.construct(factory, where["arguments"], *shapes, *inputs_are)
 
 
 set_model(Scorer())

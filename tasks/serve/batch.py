@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +17,11 @@ import pandas as pd
 from tasks.core.errors import RequestError
 from tasks.core.home import Home
 from tasks.core.names import parse_model
+from tasks.core.recipe import Windows
 from tasks.core.rows import frame_hashes, hex_digits
+from tasks.core.windows import window_columns
 from tasks.serve import files
+from tasks.serve.forecasts import questions
 from tasks.stores import packaged, registry
 from tasks.stores.journal import Journal, Predicted
 
@@ -33,6 +38,10 @@ class Serving:
     id_column: str | None
     reader: dict[str, Any]
     """The recipe's reader, as plain values."""
+    windows: Windows | None
+    """Of the recipe, where the model looks at windows of rows ordered in time …"""
+    time: str
+    """… by this column."""
 
 
 def predict_file(home: Home, model: str, source: Path, output: Path) -> dict[str, Any]:
@@ -41,12 +50,13 @@ def predict_file(home: Home, model: str, source: Path, output: Path) -> dict[str
     Args:
         home: Where registry and journal are.
         model: `name`, `name@alias` or `name/version`; the alias is `champion` where none is given.
-        source: File with the model's feature columns.
-        output: File with the id column if there is one, `prediction_id`, `prediction`,
-            `probability_<class>` and `model_version`. Written under another name, then renamed.
+        source: File with the model's feature columns; or, of a model of windows, rows as the recipe's source gives
+            them, which are held in memory as a whole: an answer for each window (`tasks/serve/forecasts.py`).
+        output: File with the id column if there is one, what `forecasts` says of a window, `prediction_id`,
+            `prediction`, `probability_<class>` and `model_version`. Written under another name, then renamed.
 
     Returns:
-        `rows`, `output`, `model` (`name`, `version`) and `journal`.
+        `rows`, `output`, `model` (`name`, `version`), `journal`, and `notes`: what got no answer, in sentences.
 
     Raises:
         RequestError: no such model or file, another suffix, or rows the model cannot take.
@@ -67,8 +77,9 @@ def predict_file(home: Home, model: str, source: Path, output: Path) -> dict[str
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
         with files.writer(temporary, output.suffix) as write:
-            for frame in files.pieces(source, serving.reader, serving.id_column):
-                scored = _scored(serving, frame, source, f"{batch}-", rows)
+            asked, notes = _asked(serving, source)
+            for frame, labels in asked:
+                scored = _scored(serving, frame, labels, source, f"{batch}-", rows)
                 journal.append(_entries(serving, frame, scored))
                 write(scored)
                 rows += len(scored)
@@ -80,6 +91,7 @@ def predict_file(home: Home, model: str, source: Path, output: Path) -> dict[str
         "output": str(output),
         "model": {"name": serving.name, "version": serving.version},
         "journal": str(home.journal),
+        "notes": list(notes),
     }
 
 
@@ -95,7 +107,18 @@ def open_model(home: Home, reference: str) -> Serving:
     model = packaged.verified(home, name, version)
     data = model.read("recipe.json")["data"]
     columns = model.read("transform.json")["state"]["columns"]
-    return Serving(name, version, model.scorer(home), tuple(columns), data["id"], data["reader"])
+    # A package from before there were windows does not name them.
+    windows = data.get("windows")
+    return Serving(
+        name,
+        version,
+        model.scorer(home),
+        tuple(columns),
+        data["id"],
+        data["reader"],
+        None if windows is None else Windows.model_validate_json(json.dumps(windows)),
+        str(data["time"]),
+    )
 
 
 def resolve(home: Home, model: str) -> tuple[str, str]:
@@ -117,7 +140,39 @@ def resolve(home: Home, model: str) -> tuple[str, str]:
     return name, version
 
 
-def _scored(serving: Serving, frame: pd.DataFrame, source: Path, prefix: str, before: int) -> pd.DataFrame:
+def _asked(serving: Serving, source: Path) -> tuple[Iterator[tuple[pd.DataFrame, pd.DataFrame]], tuple[str, ...]]:
+    """Frames for the model, each with what its answers begin with, and what is left out.
+
+    Raises:
+        RequestError: the file cannot be read, or no window can be made of its rows.
+    """
+    windows = serving.windows
+    if windows is None or _has_windows(serving, source, windows):
+        named = [serving.id_column] if serving.id_column else []
+        pieces = files.pieces(source, serving.reader, serving.id_column)
+        return ((frame, frame[[name for name in named if name in frame.columns]]) for frame in pieces), ()
+    whole = files.whole(source, serving.reader, serving.id_column)
+    try:
+        found = questions(whole, windows, serving.time, serving.columns, serving.id_column)
+    except ValueError as error:
+        raise RequestError(
+            f"{source}: {error}",
+            remedy=f"Bring rows as the recipe's source gives them, with nothing left out in '{serving.time}'.",
+            code="rows",
+        ) from error
+    return found.pieces(files.PIECE), found.notes
+
+
+def _has_windows(serving: Serving, source: Path, windows: Windows) -> bool:
+    """Whether somebody has made the windows already: a file with one of their columns is taken as it is."""
+    with closing(files.pieces(source, serving.reader, serving.id_column)) as pieces:
+        first = next(pieces)
+    return bool(set(window_columns(windows)) & set(first.columns))
+
+
+def _scored(
+    serving: Serving, frame: pd.DataFrame, labels: pd.DataFrame, source: Path, prefix: str, before: int
+) -> pd.DataFrame:
     try:
         predictions = serving.scorer.predict(None, frame)
     except ValueError as error:
@@ -125,8 +180,7 @@ def _scored(serving: Serving, frame: pd.DataFrame, source: Path, prefix: str, be
     ids = [f"{prefix}{before + number}" for number in range(len(frame))]
     scored: pd.DataFrame = predictions.reset_index(drop=True)
     scored.insert(0, "prediction_id", pd.Series(ids, dtype=object))
-    if serving.id_column and serving.id_column in frame.columns:
-        scored.insert(0, serving.id_column, frame[serving.id_column].reset_index(drop=True))
+    scored = pd.concat([labels.reset_index(drop=True), scored], axis=1)
     scored["model_version"] = serving.version
     return scored
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,18 +48,27 @@ def check_output(path: Path) -> None:
         )
 
 
-def pieces(path: Path, reader: Mapping[str, Any], id_column: str | None) -> Iterator[pd.DataFrame]:
-    """The rows of a file, `PIECE` at a time; one empty frame where there is a header and no row.
+def whole(path: Path, reader: Mapping[str, Any], id_column: str | None) -> pd.DataFrame:
+    """All rows of a file, each column of one type throughout; arguments and errors as of `pieces`."""
+    return pd.concat(list(pieces(path, reader, id_column, sys.maxsize)), ignore_index=True)
+
+
+def pieces(
+    path: Path, reader: Mapping[str, Any], id_column: str | None, rows: int | None = None
+) -> Generator[pd.DataFrame]:
+    """The rows of a file, some at a time; one empty frame where there is a header and no row.
 
     Args:
         path: `.csv` is read with the recipe's own separator, decimal and encoding.
         reader: The recipe's reader as plain values.
         id_column: Read as text, so that leading zeros stay.
+        rows: How many at a time; none: `PIECE`.
 
     Raises:
         RequestError: it cannot be read as what its suffix says.
     """
-    found = _csv(path, reader, id_column) if path.suffix == ".csv" else _parquet(path)
+    size = rows or PIECE
+    found = _csv(path, reader, id_column, size) if path.suffix == ".csv" else _parquet(path, min(size, PIECE))
     while True:
         try:
             frame = next(found)
@@ -97,7 +107,7 @@ def _check_suffix(path: Path, role: str) -> None:
         raise RequestError(f"The {role} {path} ends in '{path.suffix}'.", remedy="Use .csv or .parquet.", code=role)
 
 
-def _csv(path: Path, reader: Mapping[str, Any], id_column: str | None) -> Iterator[pd.DataFrame]:
+def _csv(path: Path, reader: Mapping[str, Any], id_column: str | None, rows: int) -> Iterator[pd.DataFrame]:
     own = reader if reader["kind"] == "csv" else {}
     with pd.read_csv(
         path,
@@ -105,17 +115,17 @@ def _csv(path: Path, reader: Mapping[str, Any], id_column: str | None) -> Iterat
         decimal=own.get("decimal", "."),
         encoding=own.get("encoding", "utf-8"),
         dtype={id_column: str} if id_column else None,
-        chunksize=PIECE,
+        chunksize=rows,
         low_memory=False,
     ) as found:
         yield from found
 
 
-def _parquet(path: Path) -> Iterator[pd.DataFrame]:
+def _parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     with pyarrow.parquet.ParquetFile(path) as file:
         if not file.metadata.num_rows:
             yield file.schema_arrow.empty_table().to_pandas()
-        for batch in file.iter_batches(PIECE):
+        for batch in file.iter_batches(rows):
             yield batch.to_pandas()
 
 

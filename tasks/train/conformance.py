@@ -16,7 +16,12 @@ ROWS = 4
 
 
 def check_model(
-    model: Custom, input_shape: tuple[int, ...], output_size: int, folder: Path, vocabulary: int = 0
+    model: Custom,
+    input_shape: tuple[int, ...],
+    output_size: int,
+    folder: Path,
+    vocabulary: int = 0,
+    sequence: tuple[int, ...] = (),
 ) -> list[str]:
     """Try a custom architecture on a batch of noise.
 
@@ -26,6 +31,7 @@ def check_model(
         output_size: Number of classes, or 1 for regression.
         folder: The recipe's folder, which `ref` resolves against.
         vocabulary: Token ids there are, where inputs are ids.
+        sequence: Where columns stand beside a text or a series, its shape: a flat example begins with its numbers.
 
     Returns:
         One line per property that holds.
@@ -33,8 +39,9 @@ def check_model(
     Raises:
         RequestError: a property does not hold; the sentence names it and the ref.
     """
-    inputs = noise((ROWS, *input_shape), vocabulary, torch.Generator().manual_seed(0))
-    network, twin = (_seeded(model, input_shape, output_size, folder, vocabulary) for _ in range(2))
+    inputs = noise((ROWS, *input_shape), vocabulary, torch.Generator().manual_seed(0), sequence)
+    shapes = (input_shape, output_size)
+    network, twin = (_seeded(model, *shapes, folder, vocabulary, sequence) for _ in range(2))
     outputs = _outputs(model, network, inputs)
     _require(
         outputs.shape == (ROWS, output_size),
@@ -67,10 +74,17 @@ def check_model(
     return ["shapes", "gradients", "seeded weights", "state round trip", "determinism"]
 
 
-def _seeded(model: Custom, input_shape: tuple[int, ...], output_size: int, folder: Path, vocabulary: int) -> nn.Module:
+def _seeded(
+    model: Custom,
+    input_shape: tuple[int, ...],
+    output_size: int,
+    folder: Path,
+    vocabulary: int,
+    sequence: tuple[int, ...],
+) -> nn.Module:
     torch.manual_seed(0)
     try:
-        network = build(model.model_dump(mode="json"), input_shape, output_size, folder, vocabulary)
+        network = build(model.model_dump(mode="json"), input_shape, output_size, folder, vocabulary, sequence)
     except TypeError as error:
         raise RequestError(
             f"model.ref '{model.ref}' cannot be built: {error}.", remedy="Mend model.args.", code="conformance"

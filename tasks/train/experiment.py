@@ -76,12 +76,13 @@ def preflight(
         seed=training.seed,
         linear=networks.is_linear(model),
         vocabulary=prepared.vocabulary,
+        sequence=prepared.sequence,
     )
     memory = fits_in_memory(probe)
     if not memory.blocks:
         rows = min(probe.batch_size, 2)
-        shape = (prepared.input_shape, prepared.output_size)
-        networks.check_outputs(probe.make(), model, *shape, rows=rows, vocabulary=prepared.vocabulary)
+        shape, inputs_are = (prepared.input_shape, prepared.output_size), (prepared.vocabulary, prepared.sequence)
+        networks.check_outputs(probe.make(), model, *shape, rows, *inputs_are)
     if training.lightning is not None:
         wrapped(training.lightning, networks.make_for(prepared, model, recipe_folder), recipe_folder)
     step = need(probe.make, prepared.input_shape, probe.batch_size, training.optimizer.kind)

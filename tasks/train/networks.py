@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 
 
 def make(
-    model: Model, input_shape: tuple[int, ...], output_size: int, recipe_folder: Path, vocabulary: int = 0
+    model: Model,
+    input_shape: tuple[int, ...],
+    output_size: int,
+    recipe_folder: Path,
+    vocabulary: int = 0,
+    sequence: tuple[int, ...] = (),
 ) -> nn.Module:
-    """A fresh network from torch's global generator; `vocabulary` as in `Prepared`.
+    """A fresh network from torch's global generator; `vocabulary` and `sequence` as in `Prepared`.
 
     Raises:
         RequestError: the architecture does not fit the inputs, or a custom one cannot be made or is no module.
     """
     try:
-        network = build(model.model_dump(), input_shape, output_size, recipe_folder, vocabulary)
+        network = build(model.model_dump(), input_shape, output_size, recipe_folder, vocabulary, sequence)
     except RequestError:
         raise
     except Exception as error:  # a custom architecture may raise anything
@@ -49,14 +54,23 @@ def make_for(prepared: Prepared, model: Model, recipe_folder: Path) -> nn.Module
     Raises:
         RequestError: as `make` does.
     """
-    return make(model, prepared.input_shape, prepared.output_size, recipe_folder, prepared.vocabulary)
+    shapes = (prepared.input_shape, prepared.output_size)
+    return make(model, *shapes, recipe_folder, prepared.vocabulary, prepared.sequence)
 
 
-def noise(shape: tuple[int, ...], vocabulary: int, generator: torch.Generator) -> torch.Tensor:
-    """Random inputs, float32 of that shape: normal numbers, or token ids where there is a vocabulary."""
-    if vocabulary:
-        return torch.randint(vocabulary, shape, generator=generator).float()
-    return torch.randn(shape, generator=generator)
+def noise(
+    shape: tuple[int, ...], vocabulary: int, generator: torch.Generator, sequence: tuple[int, ...] = ()
+) -> torch.Tensor:
+    """Random inputs, float32 of that shape: normal numbers, or token ids where there is a vocabulary.
+
+    Where columns stand beside a text of the shape `sequence`, ids are what the inputs begin with.
+    """
+    if not vocabulary:
+        return torch.randn(shape, generator=generator)
+    ids = torch.randint(vocabulary, (shape[0], *(sequence or shape[1:])), generator=generator).float()
+    if not sequence:
+        return ids
+    return torch.cat([ids, torch.randn(shape[0], shape[1] - ids.shape[1], generator=generator)], dim=1)
 
 
 def check_outputs(
@@ -66,6 +80,7 @@ def check_outputs(
     output_size: int,
     rows: int = 2,
     vocabulary: int = 0,
+    sequence: tuple[int, ...] = (),
 ) -> None:
     """Call the network once, in training mode, on random inputs [rows, *input_shape] and look at what comes out.
 
@@ -73,7 +88,7 @@ def check_outputs(
         RequestError: it raises, or its output is not a tensor [rows, output_size].
     """
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    probe = noise((rows, *input_shape), vocabulary, torch.Generator().manual_seed(0)).to(device)
+    probe = noise((rows, *input_shape), vocabulary, torch.Generator().manual_seed(0), sequence).to(device)
     try:
         with torch.no_grad():
             outputs = network.train()(probe)

@@ -64,6 +64,8 @@ class Probe:
     """Whether the network is one linear layer."""
     vocabulary: int = 0
     """Token ids there are, where inputs are ids; 0 where they are numbers."""
+    sequence: tuple[int, ...] = ()
+    """As in `Prepared`."""
 
 
 def run_gates(probe: Probe, fits: Gate, begun: str = "") -> tuple[Gate, ...]:
@@ -263,7 +265,7 @@ def _gradient_batches(probe: Probe) -> list[tuple[torch.Tensor, torch.Tensor]]:
     real = [_tensors(probe, slice(start, start + size)) for start in list(starts)[:4]]
     inputs, targets = real[0]
     generator = torch.Generator().manual_seed(derive(probe.seed, "noise"))
-    noise = networks.noise(tuple(inputs.shape), probe.vocabulary, generator).to(probe.device)
+    noise = networks.noise(tuple(inputs.shape), probe.vocabulary, generator, probe.sequence).to(probe.device)
     return [*(batch for batch in real if len(batch[1]) > 1), (noise, targets)]
 
 

@@ -20,6 +20,7 @@ from tasks.stores import registry
 from tasks.stores.packaged import Verified, verified
 from tasks.train import networks
 from tasks.train.checkpoints import Weights
+from tasks.transforms.apply import parts
 from tasks.transforms.words import CUT_BY
 
 
@@ -120,7 +121,8 @@ def _other_shape(champion: Verified, weights: Weights, context: Context, prepare
         return "looks at other columns"
     if prepared.vocabulary:
         ours = json.loads((context.home.path(prepared.folder) / "transform.json").read_text(encoding="utf-8"))
-        if any(spec["state"].get(key) != ours["state"][key] for key in ("tokens", *CUT_BY)):
+        old, new = (parts(made["state"])[0] for made in (spec, ours))
+        if any(old.get(key) != new[key] for key in ("tokens", *CUT_BY)):
             return "numbers its tokens in another way"
     network = networks.make_for(prepared, context.recipe.model, context.recipe_folder)
     ours, theirs = _shapes(network.state_dict()), _shapes(weights)

@@ -6,6 +6,7 @@ float64 and rounded once, to float32, at the end.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,11 +29,15 @@ def apply(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, Any]
         state: What `tasks.transforms.fit` returned. A cell that is no finite number counts as missing.
 
     Returns:
-        float32 [N, *input_shape], finite; token ids of a text.
+        float32 [N, *input_shape], finite; token ids of a text. Where columns stand beside a text or a series, its
+        numbers come first.
 
     Raises:
         ValueError: a column is absent, cannot be read, or has gaps that the state does not impute.
     """
+    if state["kind"] == "mixed":
+        sides = [apply(frame, part).reshape(len(frame), math.prod(part["input_shape"])) for part in parts(state)]
+        return np.concatenate(sides, axis=1)
     if state["kind"] == "text":
         return _text(frame, state)
     inputs = {"tabular": _tabular, "image": _images, "series": _series}[state["kind"]](frame, state)
@@ -62,10 +67,16 @@ def check_frame(frame: Any, spec: Mapping[str, Any]) -> None:
         for column in _numeric_columns(state):
             if not state["text_is_missing"].get(column) and text_cells(frame[column]):
                 raise ValueError(f"The column '{column}' holds text that is not a number.")
-    if state["kind"] == "series":
-        _refuse_inner_gaps(*together(stepwise(_numbers_of(frame, state["columns"]), len(state["channels"]))), state)
-    else:
-        _refuse_gaps(_numbers_of(frame, _numeric_columns(state)), _numeric_columns(state), state)
+    for part in parts(state):
+        if part["kind"] == "series":
+            _refuse_inner_gaps(*together(stepwise(_numbers_of(frame, part["columns"]), len(part["channels"]))), part)
+        else:
+            _refuse_gaps(_numbers_of(frame, _numeric_columns(part)), _numeric_columns(part), part)
+
+
+def parts(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The states of a sequence and of what stands beside it; any other state is its only part."""
+    return [state["sequence"], state["tabular"]] if state["kind"] == "mixed" else [state]
 
 
 def numbers(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
@@ -181,7 +192,7 @@ def _series(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, An
 
 def stepwise(values: np.ndarray[Any, Any], channels: int) -> np.ndarray[Any, Any]:
     """Columns in the order of `columns_of`, [N, channels · L], as steps, [N, L, channels]."""
-    return values.reshape(len(values), channels, -1).transpose(0, 2, 1)
+    return values.reshape(len(values), channels, values.shape[1] // channels).transpose(0, 2, 1)
 
 
 def together(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -223,6 +234,8 @@ def scaled(values: np.ndarray[Any, Any], shift: float, scale: float) -> np.ndarr
 
 
 def _numeric_columns(state: Mapping[str, Any]) -> list[str]:
+    if state["kind"] == "mixed":
+        return [column for part in parts(state) for column in _numeric_columns(part)]
     if state["kind"] == "tabular":
         return [entry["column"] for entry in state["numeric"]]
     return [] if state["kind"] == "text" else list(state["columns"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.errors import RequestError
@@ -47,15 +47,12 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
             remedy="Set missing_flag to auto or never: a missing text is one without tokens.",
         )
     settings = transforms.text.model_dump(mode="json")
-    counts = Counter(token for text in texts(frame[name]) for token in tokens(text, settings))
-    frequent = [(token, count) for token, count in counts.items() if count >= settings["min_count"]]
-    if not frequent:
+    known = most_frequent(texts(frame[name]), settings)
+    if not known:
         raise RequestError(
             f"data.features.{name}: no token occurs {settings['min_count']} times among the training rows.",
             remedy="Lower transforms.text.min_count, bring more rows, or name another column.",
         )
-    frequent.sort(key=lambda item: (-item[1], item[0]))
-    known = [token for token, _ in frequent[: settings["max_tokens"]]]
     return {
         "kind": "text",
         "columns": [name],
@@ -66,3 +63,16 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
         **{key: settings[key] for key in CUT_BY},
         "tokens": known,
     }
+
+
+def most_frequent(written: Iterable[str], settings: Mapping[str, Any]) -> list[str]:
+    """The tokens that are known after these texts: the most frequent ones, then by name.
+
+    Args:
+        written: The texts of the training rows.
+        settings: `transforms.text` as plain values.
+    """
+    counts = Counter(token for text in written for token in tokens(text, settings))
+    frequent = [(token, count) for token, count in counts.items() if count >= settings["min_count"]]
+    frequent.sort(key=lambda item: (-item[1], item[0]))
+    return [token for token, _ in frequent[: settings["max_tokens"]]]

@@ -15,6 +15,7 @@ from tasks.explore.columns import Table, describe, read_table
 from tasks.explore.findings import findings
 from tasks.explore.page import dataset_page
 from tasks.explore.relations import relate
+from tasks.explore.words import tell
 
 
 def explored(frame: pd.DataFrame, problem: str = "classification", **data: Any) -> tuple[Table, str, str]:
@@ -30,8 +31,9 @@ def explored(frame: pd.DataFrame, problem: str = "classification", **data: Any) 
     if problem == "regression":
         described["y"] = describe(table.target)
     relations = relate(table)
-    found = findings(table, described, relations)
-    page = dataset_page("some", "0" * 32, table, described, relations, found).html()
+    told = tell(frame, table, recipe.data, recipe.transforms.text)
+    found = findings(table, described, relations, told)
+    page = dataset_page("some", "0" * 32, table, described, relations, told, found).html()
     return table, "\n".join(found), page
 
 

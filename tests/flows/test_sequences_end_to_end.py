@@ -19,7 +19,7 @@ from tasks.core.load import load_recipe
 from tasks.ingest.fresh import read_file
 from tasks.serve.batch import predict_file
 from tasks.stores import registry, runs
-from tests.train.sequenced import reviews
+from tests.train.sequenced import reviews, turned_round
 
 TEXT = """\
 name: opinions
@@ -82,16 +82,44 @@ def test_rows_ordered_in_time_become_windows_and_a_forecast(tmp_path: Path) -> N
     frame = tides()
     home, _ = carried_out(tmp_path, WINDOWS, frame)
     assert registry.champion_version(home, "tides") == "1"
-    # New rows come as they were: a file of them gets windows of its own.
+    # New rows come as they were: a file of them gets windows of its own, and those of the newest are forecasts.
     frame.tail(60).to_csv(tmp_path / "new.csv", index=False)
+    answer = predict_file(home, "tides", tmp_path / "new.csv", tmp_path / "forecast.csv")
+    forecast = pd.read_csv(tmp_path / "forecast.csv")
+    assert answer["rows"] == 60 - 11 and forecast["hour"].tolist() == list(range(433, 482))
+    assert (forecast["window_end"] == forecast["hour"] - 2).all() and (forecast["horizon"] == 2).all()
     loaded = load_recipe(str(tmp_path))
     new = read_file(tmp_path / "new.csv", loaded)
     whole = new.tail(40)
     assert whole["past_height_11"].to_numpy() == pytest.approx(frame["height"].to_numpy()[-42:-2])
     uri = f"models:/tides/{registry.champion_version(home, 'tides')}"
     found = runs.load(home, uri).predict(whole[[f"past_height_{step}" for step in range(12)]])["prediction"]
+    # The same windows, whoever makes them; and beyond the last row of the file, the tide as it will be.
+    assert forecast["prediction"].to_numpy()[-42:-2] == pytest.approx(found.to_numpy(), abs=1e-5)
+    assert forecast["prediction"].to_numpy()[-2:] == pytest.approx(np.sin(np.array([480, 481]) / 2), abs=0.5)
     errors = found.to_numpy() - whole["height"].to_numpy()
     assert np.sqrt(np.mean(errors**2)) < 0.4 < whole["height"].std()
+
+
+@pytest.mark.slow
+def test_what_is_known_of_a_row_to_come_stands_beside_its_window(tmp_path: Path) -> None:
+    storm = np.random.default_rng(1).integers(0, 2, 480)
+    frame = tides().assign(storm=storm)
+    frame["height"] += 2.0 * storm
+    home, _ = carried_out(tmp_path, WINDOWS.replace("epochs: 10", "epochs: 25"), frame)
+    assert registry.champion_version(home, "tides") == "1"
+    new = pd.concat([frame.tail(40), pd.DataFrame({"hour": [480, 481], "storm": [0, 1]})])
+    new.to_csv(tmp_path / "new.csv", index=False)
+    answer = predict_file(home, "tides", tmp_path / "new.csv", tmp_path / "forecast.csv")
+    forecast = pd.read_csv(tmp_path / "forecast.csv").set_index("hour")
+    assert answer["notes"] == [] and forecast.index.tolist() == list(range(453, 482))
+    assert forecast["prediction"][[480, 481]].to_numpy() == pytest.approx(
+        np.sin([240, 240.5]) + np.array([0, 2]), abs=1.0
+    )
+    # Without the rows to come nothing is known of their storms, and it is said that they were not asked about.
+    frame.tail(40).to_csv(tmp_path / "new.csv", index=False)
+    answer = predict_file(home, "tides", tmp_path / "new.csv", tmp_path / "forecast.csv")
+    assert answer["rows"] == 40 - 13 and "the model looks at 'storm' of the row" in answer["notes"][0]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +136,26 @@ def test_check_says_where_a_network_takes_no_text(tmp_path: Path, model: str, sa
     with pytest.raises(RequestError) as caught:
         check(load_recipe(str(tmp_path)))
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("{kind: recurrent}", ""),
+        ("{kind: mlp}", "the kind mlp takes numbers, and the features give text; choose recurrent, transformer,"),
+        ("{kind: cnn}", "the kind cnn takes numbers, and the features give text"),
+    ],
+)
+def test_check_takes_columns_beside_a_text_where_the_network_does(tmp_path: Path, model: str, says: str) -> None:
+    recipe = TEXT.replace("{kind: bag_of_embeddings, embedding: 16}", model)
+    (tmp_path / "recipe.yaml").write_text(recipe)
+    turned_round(reviews(200)).to_csv(tmp_path / "rows.csv", index=False)
+    if not says:
+        checked = check(load_recipe(str(tmp_path)))
+        assert checked.features == {"note": "text", "x": "numeric", "kind": "categorical"}
+        return
+    with pytest.raises(RequestError, match=says):
+        check(load_recipe(str(tmp_path)))
 
 
 def test_check_takes_texts_and_tells_a_custom_network_how_many_tokens_there_are(tmp_path: Path) -> None:

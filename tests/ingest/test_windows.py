@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from tasks.core.errors import GateStopped
 from tasks.core.features import columns_of
-from tasks.core.recipe import Data, SeriesFeature
+from tasks.core.recipe import Data, DropFeature, SeriesFeature
 from tasks.ingest.windows import with_windows
 
 NAN = np.nan
@@ -63,7 +63,8 @@ def test_rows_of_one_time_keep_their_order_and_a_row_without_a_time_is_in_no_win
 def test_the_windows_of_a_recipe_are_a_feature_of_it():
     windows = {"columns": ["y", "x"], "length": 3, "feature": "before"}
     made = data(windows)
-    assert made.features == {"before": SeriesFeature(kind="series", length=3, channels=("y", "x"))}
+    series = SeriesFeature(kind="series", length=3, channels=("y", "x"))
+    assert made.features == {"before": series, "x": DropFeature(kind="drop")}
     assert Data.model_validate_json(made.model_dump_json()) == made
     frame = pd.DataFrame({"t": [1, 2], "y": [1, 2], "x": [1, 2]})
     assert list(with_windows(frame, made).columns) == ["t", "y", "x", *columns_of(made.features)]

@@ -30,6 +30,9 @@ from tasks.train.memory import need
 from tasks.train.networks import noise
 
 IMAGE, FLAT, SERIES, TEXT = (2, 9, 7), (5,), (6, 3), (7,)
+TEXT_BESIDE, SERIES_BESIDE = (7 + 4,), (6 * 3 + 4,)
+"""With four columns beside them."""
+BESIDE = {TEXT_BESIDE: TEXT, SERIES_BESIDE: SERIES}
 VOCABULARY = 11
 
 EXAMPLES = {
@@ -48,12 +51,19 @@ EXAMPLES = {
         (Recurrent(kind="recurrent", hidden=5, cell="lstm", bidirectional=True, layers=2), SERIES),
         (Recurrent(kind="recurrent", hidden=5, cell="rnn", pooling="max"), TEXT),
         (Recurrent(kind="recurrent", hidden=5, embedding=4, pooling="mean"), TEXT),
+        (Recurrent(kind="recurrent", hidden=8, bidirectional=True), TEXT_BESIDE),
+        (Recurrent(kind="recurrent", hidden=16), SERIES_BESIDE),
     ],
     "transformer": [
         (Transformer(kind="transformer", width=8, positions="sinusoidal"), SERIES),
         (Transformer(kind="transformer", width=8, layers=1, pooling="first"), TEXT),
+        (Transformer(kind="transformer", width=16, layers=1, positions="sinusoidal"), TEXT_BESIDE),
+        (Transformer(kind="transformer", width=16, layers=1), SERIES_BESIDE),
     ],
-    "bag_of_embeddings": [(BagOfEmbeddings(kind="bag_of_embeddings", embedding=4), TEXT)],
+    "bag_of_embeddings": [
+        (BagOfEmbeddings(kind="bag_of_embeddings", embedding=4), TEXT),
+        (BagOfEmbeddings(kind="bag_of_embeddings", embedding=16), TEXT_BESIDE),
+    ],
 }
 """Kind → blocks and the shape of one example each is tried on."""
 
@@ -77,16 +87,16 @@ CLASSES = {
 
 def made(block: Model, shape: tuple[int, ...], outputs: int = 3) -> nn.Module:
     torch.manual_seed(0)
-    return build(block.model_dump(), shape, outputs, Path(), ids_of(shape))
+    return build(block.model_dump(), shape, outputs, Path(), ids_of(shape), BESIDE.get(shape, ()))
 
 
 def ids_of(shape: tuple[int, ...]) -> int:
     """Token ids that inputs of a shape have."""
-    return VOCABULARY if shape == TEXT else 0
+    return VOCABULARY if BESIDE.get(shape, shape) == TEXT else 0
 
 
 def inputs(rows: int, shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
-    return noise((rows, *shape), ids_of(shape), torch.Generator().manual_seed(seed))
+    return noise((rows, *shape), ids_of(shape), torch.Generator().manual_seed(seed), BESIDE.get(shape, ()))
 
 
 def test_every_kind_of_the_table_has_its_class_a_block_of_the_recipe_and_examples_here():
@@ -135,7 +145,7 @@ def test_the_conformance_suite_for_custom_networks_passes_ours_too(kind, tmp_pat
     module, _, name = KINDS[kind].partition(":")
     arguments = block.model_dump(exclude={"kind"})
     custom = Custom(kind="custom", ref=f"{module}:{name}", args=arguments)
-    assert len(check_model(custom, shape, 2, tmp_path, ids_of(shape))) == 5
+    assert len(check_model(custom, shape, 2, tmp_path, ids_of(shape), BESIDE.get(shape, ()))) == 5
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,28 @@ def test_padding_changes_no_output(model, vocabulary):
     assert torch.allclose(wide(inputs), together, atol=1e-6)
 
 
+@pytest.mark.parametrize("vocabulary", [VOCABULARY, 0], ids=["text", "series"])
+@pytest.mark.parametrize("model", TEXTS, ids=named)
+def test_columns_beside_a_sequence_are_not_steps_of_it_and_padding_changes_nothing(model, vocabulary):
+    if not vocabulary and model is BAG:
+        return
+    inputs = sequences(vocabulary, [LENGTH, 5, 1, 0])
+    columns = torch.randn(4, 2, generator=torch.Generator().manual_seed(2))
+    shape = tuple(inputs.shape[1:])
+    torch.manual_seed(0)
+    made = build(model, (inputs[0].numel() + 2,), 3, Path(), vocabulary, shape).eval()
+    together = made(torch.cat([inputs.flatten(1), columns], dim=1))
+    # What is kept of the steps is what a network of the sequence alone keeps, and stands before the columns.
+    alone = network(model, vocabulary)
+    alone.load_state_dict(
+        {name: value for name, value in made.state_dict().items() if "head" not in name}, strict=False
+    )
+    alone.head = nn.Identity()
+    assert torch.allclose(together, made.head(torch.cat([alone(inputs), columns], dim=1)), atol=1e-6)
+    changed = columns + torch.tensor([0.0, 1.0])
+    assert not torch.allclose(made(torch.cat([inputs.flatten(1), changed], dim=1)), together, atol=1e-4)
+
+
 @pytest.mark.parametrize("model", SERIES, ids=named)
 def test_what_a_step_holds_and_where_it_stands_matters(model):
     made = network(model, 0)

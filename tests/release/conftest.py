@@ -140,6 +140,7 @@ def make_model(shared_home: Any) -> Callable[..., Made]:
             "state": state,
             "input_shape": state["input_shape"],
             "vocabulary": state.get("vocabulary", 0),
+            "sequence": state["sequence"]["input_shape"] if state["kind"] == "mixed" else [],
             "problem": problem,
             "classes": classes,
             "target": None if classes else {"mean": float(target.mean()), "std": float(target.std())},
@@ -150,7 +151,8 @@ def make_model(shared_home: Any) -> Callable[..., Made]:
         torch.manual_seed(seed)
         section = recipe.model.model_dump(mode="json")
         size = len(classes) or 1
-        network = models.build(section, tuple(state["input_shape"]), size, context.recipe_folder, spec["vocabulary"])
+        shapes, inputs_are = (tuple(state["input_shape"]), size), (spec["vocabulary"], tuple(spec["sequence"]))
+        network = models.build(section, *shapes, context.recipe_folder, *inputs_are)
         wanted = (
             torch.tensor([classes.index(value) for value in target])
             if classes
@@ -192,6 +194,7 @@ def make_model(shared_home: Any) -> Callable[..., Made]:
                 tuple(str(label) for label in classes),
                 tuple(spec["columns"]),
                 vocabulary=spec["vocabulary"],
+                sequence=tuple(spec["sequence"]),
             ),
             contracts.Trained(
                 run_id, home.relative(weights), file_sha256(weights), "", steps, steps, "epochs", "cpu", parameters

@@ -14,7 +14,7 @@ from tasks.release import servable
 from tasks.release.golden import golden_frame
 from tasks.release.package import make_package
 from tasks.stores import packaged, runs
-from tests.train.sequenced import reviews, waves
+from tests.train.sequenced import reviews, turned_round, waves
 
 TEXT = {
     "frame": reviews(200).rename(columns={"y": "outcome"}),
@@ -25,15 +25,21 @@ SERIES = {
     "frame": waves(200).drop(columns="y").rename(columns={"up": "outcome"}),
     "data": {"features": {"s": {"kind": "series", "length": 16}}},
 }
+BESIDE = TEXT | {"frame": turned_round(reviews(200)).rename(columns={"y": "outcome"})}
+SERIES_BESIDE = SERIES | {"frame": SERIES["frame"].assign(x=range(200), kind=["a", "b"] * 100)}
 MODELS = {
     "gru": (TEXT, {"kind": "recurrent", "hidden": 8, "embedding": 8, "bidirectional": True, "pooling": "max"}),
     "encoder": (TEXT, {"kind": "transformer", "width": 8, "heads": 2, "layers": 1}),
     "bag": (TEXT, {"kind": "bag_of_embeddings", "embedding": 8}),
     "lstm": (SERIES, {"kind": "recurrent", "hidden": 8, "cell": "lstm"}),
+    "beside_text": (BESIDE, {"kind": "transformer", "width": 8, "heads": 2, "layers": 1}),
+    "beside_series": (SERIES_BESIDE, {"kind": "recurrent", "hidden": 8}),
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "beside_series")) for name in MODELS]
+)
 def test_the_packaged_model_answers_as_evaluation_did_and_a_fresh_process_repeats_its_golden_rows(
     name: str, make_model: Callable[..., Any], shared_home: Any
 ):
@@ -71,7 +77,7 @@ def test_a_package_from_before_there_were_texts_still_loads(make_model: Callable
     folder = runs.local_files(shared_home, stored.model_uri)
     file = next(folder.rglob("model.json"))
     values = json.loads(file.read_text())
-    assert values.pop("vocabulary") == 0
+    assert values.pop("vocabulary") == 0 and values.pop("sequence") == []
     file.write_text(json.dumps(values))
     assert len(runs.load(shared_home, stored.model_uri).predict(make_model("older").frame)) == 200
 

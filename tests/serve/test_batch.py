@@ -13,67 +13,50 @@ import pytest
 
 from tasks.core.errors import EvergreenError, GateError, RequestError, ServiceError
 from tasks.core.home import open_home
+from tasks.core.recipe import Recipe
+from tasks.ingest.windows import with_windows
 from tasks.serve import files
 from tasks.serve.batch import predict_file
 from tasks.stores import registry, runs
 from tasks.stores.journal import Journal, Predicted
+from tests.serve.conftest import register
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A home with one registered champion: a linear model of x and z, packaged as every model is."""
-    import safetensors.torch
-    import torch
-
-    from tasks import transforms
-    from tasks.core.context import Context
-    from tasks.core.contracts import Evaluated, Prepared, Trained, Versioned
-    from tasks.core.features import resolve
-    from tasks.core.hashing import file_sha256
-    from tasks.core.recipe import Recipe
-    from tasks.models import build
-    from tasks.release.package import make_package
-
-    folder = tmp_path_factory.mktemp("served")
-    home = open_home(str(folder / "home"))
-    recipe = Recipe.model_validate_json(
-        json.dumps(
-            {
-                "name": "flow",
-                "problem": "classification",
-                "data": {"reader": {"kind": "csv", "path": "x.csv", "separator": ";"}, "target": "y", "id": "code"},
-                "model": {"kind": "mlp", "hidden": [], "dropout": 0},
-            }
-        )
-    )
+    """A home with two registered champions: `flow` is linear in x and z, `tide` repeats the first value of a window."""
+    home = open_home(str(tmp_path_factory.mktemp("served") / "home"))
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {"code": [f"{n:04d}" for n in range(100)], "x": rng.normal(size=100), "z": rng.normal(size=100)}
     )
-    features = resolve({name: str(dtype) for name, dtype in frame.dtypes.items()}, recipe.data)
-    state = transforms.fit(frame, features, recipe.transforms)
-    work = home.root / "work"
-    work.mkdir()
-    spec = {"state": state, "problem": "classification", "classes": ["high", "low"], "target": None}
-    (work / "transform.json").write_text(json.dumps(spec))
-    network = build(recipe.model.model_dump(mode="json"), tuple(state["input_shape"]), 2, folder)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.zero_()
-        next(network.parameters())[0] = 5.0  # high where x + z is above its mean
-    safetensors.torch.save_file(network.state_dict(), work / "best.safetensors")
-    run_id = runs.start_run(home, "flow", "train", {}, {})
-    context = Context(recipe, folder, home, work / "package", "k" * 64, "r" * 64)
-    context.folder.mkdir()
-    packaged = make_package(
-        context,
-        Versioned("d" * 32, 100, 0, 100, 1, "work"),
-        Prepared("work", {"test": 10}, tuple(state["input_shape"]), 2, ("high", "low"), ("x", "z")),
-        Trained(run_id, "work/best.safetensors", file_sha256(work / "best.safetensors"), "", 1, 1, "epochs", "cpu", 6),
-        Evaluated({}, {}, {}, "", "", ()),
-    )
-    runs.set_alias(home, "flow", packaged.version)
+    csv = {"kind": "csv", "path": "x.csv", "separator": ";"}
+    values: dict[str, Any] = {
+        "name": "flow",
+        "problem": "classification",
+        "data": {"reader": csv, "target": "y", "id": "code"},
+        "model": {"kind": "mlp", "hidden": [], "dropout": 0},
+    }
+    register(home, Recipe.model_validate_json(json.dumps(values)), frame, ["high", "low"], _high_above_the_mean)
+    windows = {"columns": ["y"], "length": 3, "horizon": 2}
+    values |= {"name": "tide", "problem": "regression", "transforms": {"scale": "none"}}
+    values["data"] = {"reader": csv, "target": "y", "time": "hour", "windows": windows}
+    tide = Recipe.model_validate_json(json.dumps(values))
+    frame = with_windows(pd.DataFrame({"hour": range(100), "y": range(100)}), tide.data)
+    register(home, tide, frame, [], _first_step)
     return home
+
+
+def _high_above_the_mean(network: Any) -> None:
+    for parameter in network.parameters():
+        parameter.zero_()
+    next(network.parameters())[0] = 5.0
+
+
+def _first_step(network: Any) -> None:
+    for parameter in network.parameters():
+        parameter.zero_()
+    next(network.parameters())[0, 0] = 1.0
 
 
 def table(rows: int = 5) -> pd.DataFrame:
@@ -94,6 +77,7 @@ def test_a_csv_file_is_scored_with_ids_as_they_were_and_every_prediction_is_in_t
         "output": str(output),
         "model": {"name": "flow", "version": "1"},
         "journal": str(served.journal),
+        "notes": [],
     }
     found = pd.read_csv(output, dtype={"code": str, "model_version": str})
     assert list(found.columns) == [
@@ -129,6 +113,47 @@ def test_pieces_parquet_and_another_order_give_the_same_predictions(
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_rows_ordered_in_time_get_their_windows_and_the_newest_is_a_forecast(
+    served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+):
+    monkeypatch.setattr(files, "PIECE", 2)
+    frame = pd.DataFrame({"hour": [4, 1, 2, 3], "y": [50.0, 20.0, 30.0, 40.0]})
+    source, output = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
+    write_csv(frame, source) if suffix == "csv" else frame.to_parquet(source)
+    before = Journal(served.journal).count("tide")
+    answer = predict_file(served, "tide", source, output)
+    assert answer["rows"] == 2 and answer["notes"] == []
+    found = pd.read_csv(output) if suffix == "csv" else pd.read_parquet(output)
+    assert list(found.columns) == ["hour", "window_end", "horizon", "prediction_id", "prediction", "model_version"]
+    assert found[["hour", "window_end", "horizon", "prediction"]].to_numpy().tolist() == [[5, 3, 2, 20], [6, 4, 2, 30]]
+    assert Journal(served.journal).count("tide") == before + 2
+    # Somebody who has made the windows is answered row by row, and the same window is the same row to the journal.
+    made = pd.DataFrame({"past_y_0": [20.0, 1], "past_y_1": [30.0, 2], "past_y_2": [40.0, 3]})
+    predict_file(served, "tide", write_csv(made, tmp_path / "made.csv"), tmp_path / "again.csv")
+    again = pd.read_csv(tmp_path / "again.csv")
+    assert again["prediction"].tolist() == [20, 1] and again.columns[0] == "prediction_id"
+    hashes = [Journal(served.journal).find(answers["prediction_id"][0]).row_sha for answers in (found, again)]
+    assert hashes[0] == hashes[1]
+    card = (served.root / "work" / "tide" / "package" / "card.md").read_text()
+    assert "`past_y_0` to `past_y_2` are the window: `y` of 3 rows in the order of `hour`, the oldest first." in card
+    assert "The answer is about the row 2 after the last of them." in card
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_window_whose_last_value_is_not_known_gets_no_answer_and_that_is_said(
+    served: Any, tmp_path: Path, suffix: str
+):
+    source, output = tmp_path / "in.csv", tmp_path / f"out.{suffix}"
+    write_csv(pd.DataFrame({"hour": [1, 2, 3, 4, 5], "y": [1.0, 2.0, None, None, None]}), source)
+    answer = predict_file(served, "tide", source, output)
+    assert answer["rows"] == 0 and answer["notes"] == [
+        "1 row got no answer: the last row of the window lacks a number."
+    ]
+    found = pd.read_csv(output) if suffix == "csv" else pd.read_parquet(output)
+    assert len(found) == 0 and list(found.columns)[:3] == ["hour", "window_end", "horizon"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_file_without_rows_gives_a_file_without_predictions(served: Any, tmp_path: Path, suffix: str):
     source = tmp_path / f"in.{suffix}"
     write_csv(table(0), source) if suffix == "csv" else table(0).to_parquet(source)
@@ -160,6 +185,19 @@ def cases(folder: Path) -> dict[str, tuple[str, Path, Path, str]]:
             "c.csv: The column 'z' is missing",
         ),
         "type": ("flow", write_csv(table().assign(x="old"), folder / "t.csv"), out, "t.csv: The column 'x' holds text"),
+        "few rows": (
+            "tide",
+            write_csv(pd.DataFrame({"hour": [1, 2], "y": [3, 4]}), folder / "f.csv"),
+            out,
+            "f.csv: A window takes 3 rows, and the file has 2",
+        ),
+        "no series": ("tide", good, out, "good.csv: The source has no column 'y', which data.windows needs"),
+        "half a window": (
+            "tide",
+            write_csv(pd.DataFrame({"past_y_0": [1], "past_y_2": [1]}), folder / "h.csv"),
+            out,
+            "h.csv: The column 'past_y_1' is missing",
+        ),
         "model": ("Flow!", good, out, "'Flow!' is not a model"),
         "unknown": ("flood", good, out, "flood has no champion"),
         "version": ("flow/9", good, out, "flow has no version 9"),

@@ -1,8 +1,9 @@
 """Trains a family three times on a CPU: uninterrupted, until killed by SIGKILL within an epoch, and on from there.
 
-    python mid_epoch_driver.py FOLDER '{"kind": "mlp", "dropout": 0.5}' '[3]' 0
+    python mid_epoch_driver.py FOLDER '{"kind": "mlp", "dropout": 0.5}' '[3]' 0 '[]'
 
-The last number is that of the token ids, where inputs are texts.
+The last number is that of the token ids, where inputs are texts; the list behind it the shape of a text that columns
+stand beside.
 
 Every training is a process of its own, forked before torch has any thread. Prints one JSON object: the weights'
 hashes, where the killed one stood, and how many batches were computed after that.
@@ -53,12 +54,16 @@ class Noisy(torch.nn.Module):
         return outputs
 
 
-def train(folder: Path, model: dict[str, Any], shape: tuple[int, ...], tokens: int, pause: float) -> dict[str, Any]:
+def train(
+    folder: Path, model: dict[str, Any], shape: tuple[int, ...], tokens: int, sequence: tuple[int, ...], pause: float
+) -> dict[str, Any]:
     """One training, or what is left of it; `pause` seconds before each batch."""
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)
     if tokens:
-        inputs = torch.randint(2, tokens, (ROWS, *shape), generator=generator).float()
+        inputs = torch.randint(2, tokens, (ROWS, *(sequence or shape)), generator=generator).float()
+        if sequence:
+            inputs = torch.cat([inputs, torch.randn(ROWS, shape[0] - sequence[0], generator=generator)], dim=1)
     else:
         inputs = torch.randn(ROWS, *shape, generator=generator)
     means = inputs.flatten(1).mean(dim=1)
@@ -75,7 +80,7 @@ def train(folder: Path, model: dict[str, Any], shape: tuple[int, ...], tokens: i
         seed=3,
     )
     seed_everything(training.seed)
-    network = networks.to_device(Noisy(build(model, shape, 2, folder, tokens)), CPU)
+    network = networks.to_device(Noisy(build(model, shape, 2, folder, tokens, sequence)), CPU)
     batches = [0]
 
     def seen(module: torch.nn.Module, _: Any) -> None:
@@ -142,4 +147,5 @@ def main(parent: Path, *family: Any) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]), tuple(json.loads(sys.argv[3])), int(sys.argv[4]))
+    model, shape, tokens, sequence = (json.loads(value) for value in sys.argv[2:])
+    main(Path(sys.argv[1]), model, tuple(shape), tokens, tuple(sequence))

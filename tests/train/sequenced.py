@@ -37,10 +37,23 @@ def waves(rows: int = 400, seed: int = 0) -> pd.DataFrame:
     return frame.assign(y=slope, up=np.where(slope > 0, "up", "down"))
 
 
+def turned_round(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Such rows with `x` and `kind` beside them, where the class is turned round for an `x` below 0.
+
+    `x` alone says nothing about it, and neither does the text or the series; nor does `kind`.
+    """
+    random = np.random.default_rng([seed, 1])  # draws of its own, not those of the texts
+    classes = sorted(frame["y"].unique())
+    x = random.choice([-1.0, 1.0], len(frame)) * random.uniform(0.2, 1, len(frame))
+    first = (frame["y"] == classes[0]) ^ (x < 0)
+    return frame.assign(x=x, kind=random.choice(["a", "b"], len(frame)), y=np.where(first, *classes))
+
+
 def recipe_of(frame: pd.DataFrame, model: dict[str, Any], target: str, **training: Any) -> Recipe:
     """The recipe that reads such a frame; only one of the two targets is kept."""
     text = "note" in frame
-    features: dict[str, Any] = {"note": {"kind": "text"}} if text else {"s": {"kind": "series", "length": 16}}
+    features: dict[str, Any] = {"note": {"kind": "text"}} if text else {}
+    features |= {"s": {"kind": "series", "length": 16}} if "s_0" in frame else {}
     features |= {name: {"kind": "drop"} for name in {"y", "up"} & set(frame.columns) - {target}}
     values = {
         "name": "sequences",

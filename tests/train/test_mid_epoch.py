@@ -23,27 +23,37 @@ from tests.train.interrupting import Interrupted, folder
 
 DRIVER = Path(__file__).parent / "mid_epoch_driver.py"
 FAMILIES = [
-    ({"kind": "mlp", "hidden": [8], "dropout": 0.5, "batch_norm": True}, [3], 0),
-    ({"kind": "cnn", "channels": [3, 4], "hidden": 6, "dropout": 0.5}, [1, 8, 8], 0),
-    ({"kind": "perceptron"}, [3], 0),
-    ({"kind": "tabular_resnet", "width": 8}, [3], 0),
-    ({"kind": "resnet", "channels": [3, 4], "dropout": 0.5}, [1, 8, 8], 0),
-    ({"kind": "recurrent", "cell": "lstm", "hidden": 6, "dropout": 0.5}, [5], 9),
-    ({"kind": "transformer", "width": 8, "heads": 2, "layers": 1, "dropout": 0.5}, [5], 9),
-    ({"kind": "bag_of_embeddings", "dropout": 0.5}, [5], 9),
+    ({"kind": "mlp", "hidden": [8], "dropout": 0.5, "batch_norm": True}, [3], 0, []),
+    ({"kind": "cnn", "channels": [3, 4], "hidden": 6, "dropout": 0.5}, [1, 8, 8], 0, []),
+    ({"kind": "perceptron"}, [3], 0, []),
+    ({"kind": "tabular_resnet", "width": 8}, [3], 0, []),
+    ({"kind": "resnet", "channels": [3, 4], "dropout": 0.5}, [1, 8, 8], 0, []),
+    ({"kind": "recurrent", "cell": "lstm", "hidden": 6, "dropout": 0.5}, [5], 9, []),
+    ({"kind": "transformer", "width": 8, "heads": 2, "layers": 1, "dropout": 0.5}, [5], 9, []),
+    ({"kind": "bag_of_embeddings", "dropout": 0.5}, [5], 9, []),
+    ({"kind": "recurrent", "hidden": 6, "dropout": 0.5}, [8], 9, [5]),
 ]
-"""`model` section, the shape of one example, and of texts how many token ids there are; every family that drops out is
-made to."""
+"""`model` section, the shape of one example, of texts how many token ids there are, and the shape of a text that
+columns stand beside; every family that drops out is made to."""
 
 
 def test_every_family_is_killed_here():
-    assert [model["kind"] for model, *_ in FAMILIES] == list(KINDS)
+    assert [model["kind"] for model, *_, sequence in FAMILIES if not sequence] == list(KINDS)
 
 
-@pytest.mark.parametrize(("model", "shape", "tokens"), FAMILIES, ids=[model["kind"] for model, *_ in FAMILIES])
-def test_sigkill_within_an_epoch_changes_no_bit(tmp_path, model, shape, tokens):
+@pytest.mark.parametrize(
+    ("model", "shape", "tokens", "sequence"),
+    [
+        pytest.param(
+            *family, id=f"{family[0]['kind']}{'-beside' * bool(family[3])}", marks=[pytest.mark.slow] * bool(family[3])
+        )
+        for family in FAMILIES
+    ],
+)
+def test_sigkill_within_an_epoch_changes_no_bit(tmp_path, model, shape, tokens, sequence):
     """With dropout, draws from NumPy and Python, varied images, running mean, plateau, accumulation and clipping."""
-    command = [sys.executable, str(DRIVER), str(tmp_path), json.dumps(model), json.dumps(shape), str(tokens)]
+    family = [json.dumps(part) for part in (model, shape, tokens, sequence)]
+    command = [sys.executable, str(DRIVER), str(tmp_path), *family]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])}
     process = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
     assert process.returncode == 0, process.stderr

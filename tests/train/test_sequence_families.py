@@ -24,7 +24,7 @@ from tasks.train.experiment import job, preflight
 from tasks.train.loop import fit
 from tasks.transforms.outputs import probabilities
 from tests.train.interrupting import Interrupted, folder, stop_after
-from tests.train.sequenced import recipe_of, reviews, waves
+from tests.train.sequenced import recipe_of, reviews, turned_round, waves
 
 TEXTS: list[tuple[dict[str, Any], int]] = [
     ({"kind": "recurrent", "hidden": 16, "embedding": 16, "pooling": "max"}, 6),
@@ -39,6 +39,14 @@ SERIES: list[tuple[dict[str, Any], int]] = [
     ({"kind": "transformer", "width": 16, "heads": 2, "layers": 1}, 15),
     ({"kind": "mlp", "hidden": [16]}, 8),
 ]
+BESIDE: list[tuple[str, dict[str, Any], int]] = [
+    ("note", {"kind": "bag_of_embeddings", "embedding": 16}, 30),
+    ("note", {"kind": "recurrent", "hidden": 16, "embedding": 16, "pooling": "max"}, 15),
+    ("note", {"kind": "transformer", "width": 16, "heads": 2, "layers": 1}, 15),
+    ("s", {"kind": "recurrent", "hidden": 16}, 15),
+    ("s", {"kind": "transformer", "width": 16, "heads": 2, "layers": 1}, 25),
+]
+"""What numbers and a category stand beside, the `model` section and epochs."""
 SHORT = {"recurrent": TEXTS[1][0], "transformer": TEXTS[2][0], "bag_of_embeddings": TEXTS[4][0]}
 
 
@@ -121,9 +129,36 @@ def test_the_slope_of_a_series_of_any_length_is_learned(tmp_path, model, epochs,
         assert ours["accuracy"] > 0.85 > 0.7 > trivial["accuracy"]
 
 
-@pytest.mark.parametrize("model", [*SHORT.values(), SERIES[0][0]], ids=named)
+def beside(kind: str, rows: int = 600) -> pd.DataFrame:
+    frame = reviews(rows) if kind == "note" else waves(rows).drop(columns="y").rename(columns={"up": "y"})
+    return turned_round(frame)
+
+
+@pytest.mark.parametrize(("kind", "model", "epochs"), BESIDE, ids=named)
+def test_what_neither_the_sequence_nor_the_columns_tell_alone_is_learned_from_both(tmp_path, kind, model, epochs):
+    whole = beside(kind)
+    steps = [name for name in whole if name == kind or str(name).startswith("s_")]
+    found = {}
+    for name, frame, section in (
+        ("both", whole, model),
+        ("sequence", whole.drop(columns=["x", "kind"]), model),
+        ("columns", whole.drop(columns=steps), {"kind": "mlp", "hidden": [16]}),
+    ):
+        recipe = recipe_of(frame, section, "y", epochs=epochs)
+        place = folder(tmp_path, name)
+        prepared = prepared_rows(frame, recipe, place)
+        if name == "both":
+            assert preflighted(recipe, prepared, place) == []
+            assert prepared.sequence == ((24,) if kind == "note" else (16, 2))
+            assert prepared.input_shape == (np.prod(prepared.sequence) + 3,)
+        made, _ = trained(recipe, prepared, place)
+        found[name] = scores(recipe, prepared, made.network, place)[0]["accuracy"]
+    assert found["both"] > 0.85 > 0.65 > max(found["sequence"], found["columns"]), found
+
+
+@pytest.mark.parametrize("model", [*SHORT.values(), SERIES[0][0], BESIDE[0][1]], ids=named)
 def test_the_same_seed_gives_the_same_bits_and_so_does_a_training_that_was_interrupted(tmp_path, model):
-    frame = waves(120) if model is SERIES[0][0] else reviews(120)
+    frame = waves(120) if model is SERIES[0][0] else beside("note", 120) if model is BESIDE[0][1] else reviews(120)
     recipe = recipe_of(frame, model, "up" if "up" in frame else "y", epochs=4, ema=0.9)
     prepared = prepared_rows(frame, recipe, tmp_path)
     (_, first), (_, second) = (trained(recipe, prepared, tmp_path, work) for work in ("first", "second"))

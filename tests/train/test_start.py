@@ -86,20 +86,29 @@ def test_other_shapes_and_other_splits_are_begun_afresh(
 
 
 def test_a_vocabulary_that_numbers_its_tokens_otherwise_is_begun_afresh(champion: Verified, tmp_path: Path) -> None:
-    def says(theirs: list[str], **cut: Any) -> str:
-        state = {"level": "word", "ngrams": [1, 1], "lower": True, "numbers": "keep"}
-        (tmp_path / "transform.json").write_text(json.dumps({"state": {**state, "tokens": ["a", "b"]}}))
-        spec = {"classes": ["no", "yes"], "columns": ["note"], "state": {**state, **cut, "tokens": theirs}}
+    def says(theirs: list[str], beside: bool = False, **cut: Any) -> str:
+        state = {"kind": "text", "level": "word", "ngrams": [1, 1], "lower": True, "numbers": "keep"}
+
+        def placed(text: dict[str, Any]) -> dict[str, Any]:
+            return {"kind": "mixed", "sequence": text, "tabular": {}} if beside else text
+
+        (tmp_path / "transform.json").write_text(json.dumps({"state": placed({**state, "tokens": ["a", "b"]})}))
+        spec = {"classes": ["no", "yes"], "columns": ["note"], "state": placed({**state, **cut, "tokens": theirs})}
         (champion.weights.parent / "transform.json").write_text(json.dumps(spec))
         values = recipe().model_dump(mode="json") | {"model": {"kind": "bag_of_embeddings", "embedding": 2}}
         of = Recipe.model_validate_json(json.dumps(values))
-        prepared = Prepared("", {"train": 9}, (3,), 2, ("no", "yes"), ("note",), vocabulary=4)
-        network = build(of.model.model_dump(mode="json"), (3,), 2, Path(), 4)
+        sequence = (3,) if beside else ()
+        shape = (5,) if beside else (3,)
+        shapes = (shape, 2, ("no", "yes"), ("note",))
+        prepared = Prepared("", {"train": 9}, *shapes, vocabulary=4, sequence=sequence)
+        network = build(of.model.model_dump(mode="json"), shape, 2, Path(), 4, sequence)
         asked = Context(of, Path(), Home(tmp_path), Path(), "k", "r")
         return start._other_shape(champion, network.state_dict(), asked, prepared)
 
-    assert says(["a", "b"]) == ""
-    assert says(["b", "a"]) == says(["a", "b"], level="character") == "numbers its tokens in another way"
+    assert says(["a", "b"]) == says(["a", "b"], beside=True) == ""
+    for beside in (False, True):
+        assert says(["b", "a"], beside) == "numbers its tokens in another way"
+        assert says(["a", "b"], beside, level="character") == "numbers its tokens in another way"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.core.errors import RequestError
 from tasks.core.features import columns_of, inputs_of
 from tasks.core.hashing import canonical_json
-from tasks.core.recipe import NumericFeature, SeriesFeature, Transforms
+from tasks.core.recipe import NumericFeature, SeriesFeature, TextFeature, Transforms
 from tasks.transforms import fit
 from tasks.transforms.apply import apply, check_frame
 
@@ -36,7 +36,7 @@ def test_channels_are_told_apart_by_name_and_steps_by_number():
     assert columns_of(features) == ("s_hot_0", "s_hot_1", "s_cold_0", "s_cold_1")
     assert columns_of(series(2)) == ("s_0", "s_1")
     assert inputs_of(features) == (2, 3) and inputs_of(series(4)) == (4, 2)
-    assert inputs_of(features | {"x": NumericFeature(kind="numeric")}) == ()
+    assert inputs_of(features | {"x": NumericFeature(kind="numeric")}) == (2 * 3 + 1,)
 
 
 def test_a_step_holds_its_channels_and_whether_it_is_there():
@@ -110,7 +110,7 @@ def test_whatever_the_numbers_inputs_are_finite_and_steps_stand_at_the_start(row
 @pytest.mark.parametrize(
     ("features", "transforms", "says"),
     [
-        (series(2) | {"x": NumericFeature(kind="numeric")}, {}, "mixes the series 's' with 'x'"),
+        (series(2) | {"x": TextFeature(kind="text")}, {}, "mixes the series 's' with 'x'"),
         (series(2) | {"t": SeriesFeature(kind="series", length=1)}, {}, "has the series 's' and 't'"),
         (series(3), {}, "data.features.s: the data have no column 's_2', which its length and channels ask for"),
         (series(2), {"missing_flag": "always"}, "'s' is a series, beside whose steps no flag can stand"),
@@ -119,6 +119,13 @@ def test_whatever_the_numbers_inputs_are_finite_and_steps_stand_at_the_start(row
 def test_what_cannot_be_a_series_is_refused_in_one_sentence(features, transforms, says):
     with pytest.raises(RequestError, match=re.escape(says)):
         fit(frame_of([[1, 2]]).assign(x=1), features, Transforms(**transforms))
+
+
+def test_no_rows_are_no_series():
+    state = fit(frame_of([[[1, 2], [3, 4]]], "a", "b"), series(2, "a", "b"), Transforms())
+    nothing = frame_of([[[1, 2], [3, 4]]], "a", "b")[:0]
+    check_frame(nothing, {"state": state})
+    assert apply(nothing, state).shape == (0, 2, 3)
 
 
 def test_dates_are_no_steps():

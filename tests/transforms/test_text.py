@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from tasks.core.errors import RequestError
 from tasks.core.hashing import canonical_json
 from tasks.core.preprocessing import Text
-from tasks.core.recipe import NumericFeature, Recipe, TextFeature, Transforms
+from tasks.core.recipe import NumericFeature, Recipe, SeriesFeature, TextFeature, Transforms
 from tasks.transforms import fit
 from tasks.transforms.apply import apply, check_frame
 from tasks.transforms.words import texts, tokens
@@ -125,8 +125,13 @@ def test_half_a_surrogate_pair_is_a_question_mark_and_can_be_stored():
 @pytest.mark.parametrize(
     ("features", "transforms", "says"),
     [
-        (TEXT | {"x": NumericFeature(kind="numeric")}, {}, "mixes the text 'note' with 'x'"),
+        (TEXT | {"x": SeriesFeature(kind="series", length=1)}, {}, "mixes the text 'note' with 'x'"),
         (TEXT | {"x": TextFeature(kind="text")}, {}, "has the texts 'note' and 'x', and a model takes one"),
+        (
+            {"z": NumericFeature(kind="numeric")} | TEXT | {"x": TextFeature(kind="text")},
+            {},
+            "has the texts 'note' and 'x', and a model takes one",
+        ),
         ({"x2": TextFeature(kind="text")}, {}, "the data have no column 'x2'"),
         (TEXT, {"missing_flag": "always"}, "'note' is a text, beside whose tokens no flag can stand"),
         (TEXT, {"text": Text(min_count=9)}, "data.features.note: no token occurs 9 times among the training rows"),
