@@ -57,16 +57,22 @@ def refuse(made, size):
     raise AssertionError("nothing is to be compiled here")
 
 
-@pytest.mark.parametrize(("faster", "wanted"), [("compiled", "compiled"), ("eager", "eager")])
-def test_a_training_of_minutes_takes_the_compiled_form_where_that_is_measured_to_be_faster(faster, wanted, monkeypatch):
+@pytest.mark.parametrize(
+    ("faster", "seconds", "wanted"),
+    [("compiled", 0.01, "compiled"), ("eager", 0.01, "eager"), ("compiled", 0.1, "eager"), ("compiled", 1e-5, "eager")],
+    ids=["compiled is faster", "eager is faster", "a large step", "a training of seconds"],
+)
+def test_a_training_of_minutes_in_small_steps_takes_the_form_measured_to_be_faster(
+    faster, seconds, wanted, monkeypatch
+):
     def measured(forms, index, made, tried=choice.TRIED):
-        return min(forms, key=lambda form: form != faster), dict.fromkeys(forms, 1.0)
+        return min(forms, key=lambda form: form != faster), dict.fromkeys(forms, seconds)
 
     monkeypatch.setattr(choice, "compiled", lambda made, size: steps.eager(made))
     monkeypatch.setattr(choice, "_has_compiler", lambda: True)
     monkeypatch.setattr(choice, "fastest", measured)
-    assert choice.choose(parts(), 16, 2000, None)[0] == wanted
-    assert choice.choose(parts(), 32, 2000, None)[0] == "eager", "a step of two batches"
+    assert choice.choose(parts(), 16, 20_000, None)[0] == wanted
+    assert choice.choose(parts(), 32, 20_000, None)[0] == "eager", "a step of two batches"
     assert choice.choose(parts(), 16, 2000, "compiled")[0] == "compiled", "as it began"
 
 
