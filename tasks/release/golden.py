@@ -1,8 +1,9 @@
 """Golden predictions: made-up rows and what the model must answer, wherever it is loaded.
 
 No row of the data is among them, since the file travels with the model: each value lies around the
-column's fitted fill value or shift, within its fitted scale, categories are those the encoder knows, and texts are
-known tokens thrown together. Edge rows follow: whole numbers, everything missing, a category or a word nobody has seen.
+column's fitted fill value or shift, within its fitted scale, categories are those the encoder knows, dates lie anywhere
+in thirty years, and texts are known tokens thrown together. Edge rows follow: whole numbers, everything missing, a
+category or a word nobody has seen.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ ROWS = 16
 SPREAD = 1.5
 """How far from the fill value the numbers lie, in fitted scales."""
 UNSEEN = "evergreen-unseen-category"
+LEAP_DAY = "2024-02-29"
 
 
 def golden(network: nn.Module, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +61,17 @@ def golden_frame(state: Mapping[str, Any]) -> pd.DataFrame:
         values = [known[(row + index) % len(known)] for row in range(ROWS)]
         gap = [] if state["impute"] == "none" else [None]
         columns[entry["column"]] = [*values, UNSEEN, *gap]
+    for entry in state.get("dates", ()):
+        gap = [] if state["impute"] == "none" else [None]
+        columns[entry["column"]] = [*_dates(rng), LEAP_DAY, *gap]
     return pd.DataFrame({name: pd.Series(columns[name], dtype=object) for name in state["columns"]})
+
+
+def _dates(rng: np.random.Generator) -> list[str]:
+    """Points in time of thirty years, every other one with an offset."""
+    seconds = rng.integers(30 * 365 * 86_400, size=ROWS)
+    written = (np.datetime64("2000-01-01T00:00:00") + seconds).astype(str)
+    return [f"{moment}+05:30" if row % 2 else str(moment) for row, moment in enumerate(written)]
 
 
 def _texts(state: Mapping[str, Any], rng: np.random.Generator) -> list[str | None]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from . import dates
 from .words import ids
 
 LIMIT = 1e12
@@ -62,6 +63,8 @@ def check_frame(frame: Any, spec: Mapping[str, Any]) -> None:
         for column in _numeric_columns(state):
             if not state["text_is_missing"].get(column) and text_cells(frame[column]):
                 raise ValueError(f"The column '{column}' holds text that is not a number.")
+    for entry in state.get("dates", ()):
+        _refuse_dates(frame[entry["column"]], entry, state)
     if state["kind"] == "series":
         _refuse_inner_gaps(*together(stepwise(_numbers_of(frame, state["columns"]), len(state["channels"]))), state)
     else:
@@ -137,6 +140,11 @@ def _tabular(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, A
     for entry in state["categorical"]:
         width = len(entry["categories"]) + entry["other"] + entry["missing"]
         _one_hot(frame[entry["column"]], entry, inputs[:, position : position + width])
+        position += width
+    # A state from before there were dates does not name any.
+    for entry in state.get("dates", ()):
+        width = len(entry["fill"]) + entry["gaps"]
+        dates.write_inputs(frame[entry["column"]], entry, inputs[:, position : position + width])
         position += width
     return inputs
 
@@ -251,6 +259,13 @@ def _refuse_gaps(values: np.ndarray[Any, Any], columns: Sequence[str], state: Ma
     for column, count in zip(columns, gaps, strict=True):
         if count:
             raise ValueError(f"The column '{column}' has {count} missing values, and this model imputes none.")
+
+
+def _refuse_dates(column: pd.Series[Any], entry: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    moments, refused = dates.read(column, entry["timezone"])
+    if refused.any() and not state["text_is_missing"].get(entry["column"]):
+        raise ValueError(f"The column '{entry['column']}' holds something that is no date in ISO 8601.")
+    _refuse_gaps(np.where(np.isnat(moments), np.nan, 0.0)[:, None], [entry["column"]], state)
 
 
 def _refuse_inner_gaps(values: np.ndarray[Any, Any], there: np.ndarray[Any, Any], state: Mapping[str, Any]) -> None:

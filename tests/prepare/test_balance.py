@@ -228,8 +228,22 @@ SPEC = {"state": {"kind": "tabular", "numeric": [], "categorical": []}, "classes
             "neighbours is 5, and the class 'rare' has 2 training rows",
             "Set neighbours to 1 or fewer",
         ),
+        (
+            {
+                **SPEC,
+                "state": {
+                    "kind": "tabular",
+                    "numeric": [{"gaps": False}],
+                    "categorical": [],
+                    "dates": [{"column": "when"}],
+                },
+            },
+            1,
+            "what lies between the calendar features of 'when' is no date",
+            "Use oversample",
+        ),
     ],
-    ids=["categories alone", "images", "a class of two"],
+    ids=["categories alone", "images", "a class of two", "dates"],
 )
 def test_rows_that_cannot_be_made_up_are_refused_in_one_sentence(spec, neighbours, says, remedy):
     targets = np.array([0] * 9 + [1] * 2)
