@@ -130,12 +130,15 @@ def _tabular(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, A
     values = _numbers_of(frame, [entry["column"] for entry in numeric])
     gaps = np.isnan(values)
     _refuse_gaps(values, [entry["column"] for entry in numeric], state)
+    mask = state.get("mask", False)
     position = len(numeric)
     for index, entry in enumerate(numeric):
         filled = np.where(gaps[:, index], entry["fill"] or 0.0, clipped(values[:, index], entry))
         inputs[:, index] = scaled(filled, entry["shift"], entry["scale"])
+        if mask:
+            inputs[gaps[:, index], index] = 0.0
         if entry["gaps"]:
-            inputs[:, position] = gaps[:, index]
+            inputs[:, position] = gaps[:, index] != mask
             position += 1
     for entry in state["categorical"]:
         width = len(entry["categories"]) + entry["other"] + entry["missing"]
@@ -144,7 +147,7 @@ def _tabular(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, A
     # A state from before there were dates does not name any.
     for entry in state.get("dates", ()):
         width = len(entry["fill"]) + entry["gaps"]
-        dates.write_inputs(frame[entry["column"]], entry, inputs[:, position : position + width])
+        dates.write_inputs(frame[entry["column"]], entry, inputs[:, position : position + width], mask=mask)
         position += width
     return inputs
 
@@ -252,12 +255,14 @@ def _numbers_of(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray[Any, 
     return np.column_stack([numbers(frame[column]) for column in columns])
 
 
+def refuses_gaps(state: Mapping[str, Any]) -> bool:
+    """Whether a gap is an error: nothing stands for it, and no mask tells it."""
+    return state["impute"] in ("none", "refuse") and not state.get("mask")
+
+
 def _refuse_gaps(values: np.ndarray[Any, Any], columns: Sequence[str], state: Mapping[str, Any]) -> None:
-    if state["impute"] != "none":
-        return
-    gaps = np.isnan(values).sum(axis=0)
-    for column, count in zip(columns, gaps, strict=True):
-        if count:
+    for column, count in zip(columns, np.isnan(values).sum(axis=0), strict=True):
+        if count and refuses_gaps(state):
             raise ValueError(f"The column '{column}' has {count} missing values, and this model imputes none.")
 
 
@@ -270,11 +275,9 @@ def _refuse_dates(column: pd.Series[Any], entry: Mapping[str, Any], state: Mappi
 
 def _refuse_inner_gaps(values: np.ndarray[Any, Any], there: np.ndarray[Any, Any], state: Mapping[str, Any]) -> None:
     count = int(inner_gaps(values, there).sum())
-    if state["impute"] == "none" and count:
-        first = state["columns"][0]
-        raise ValueError(
-            f"The series from '{first}' on has {count} gaps between its steps, and this model imputes none."
-        )
+    if refuses_gaps(state) and count:
+        series = f"The series from '{state['columns'][0]}' on"
+        raise ValueError(f"{series} has {count} gaps between its steps, and this model imputes none.")
 
 
 def _number(value: Any) -> float | None:

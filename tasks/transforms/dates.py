@@ -21,20 +21,23 @@ CYCLES = ("hour", "weekday", "day_of_month", "month", "day_of_year")
 _MISSING = np.datetime64("NaT", "us")
 
 
-def write_inputs(column: pd.Series[Any], fitted: Mapping[str, Any], block: np.ndarray[Any, Any]) -> None:
+def write_inputs(
+    column: pd.Series[Any], fitted: Mapping[str, Any], block: np.ndarray[Any, Any], *, mask: bool = False
+) -> None:
     """Fill `block` [N, W + 1 where there is a flag] with the inputs of one column.
 
     Args:
         column: [N], as `read` takes it.
         fitted: `timezone`, `parts`, `shift`, `scale` and `fill` ([W] each), and whether gaps are flagged (`gaps`).
         block: float64, overwritten.
+        mask: Whether the flag is 1 where there is a date, and not where there is none.
     """
     moments = moments_of(column, fitted["timezone"])
     gaps = np.isnat(moments)
     inputs = (inputs_of(moments, fitted["parts"]) - fitted["shift"]) / fitted["scale"]
     block[:, : inputs.shape[1]] = np.where(gaps[:, None], fitted["fill"], inputs)
     if fitted["gaps"]:
-        block[:, -1] = gaps
+        block[:, -1] = gaps != mask
 
 
 def inputs_of(moments: np.ndarray[Any, Any], parts: Sequence[str]) -> np.ndarray[Any, Any]:

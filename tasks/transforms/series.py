@@ -33,7 +33,7 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
 
     Raises:
         RequestError: there are several series, a column is absent or holds no numbers, a flag for missing values is
-            asked for, or there are gaps that `impute: none` leaves.
+            asked for, or there are gaps, and `impute` is none or refuse.
     """
     name, *others = features
     if others:
@@ -53,9 +53,10 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
     values = stepwise(np.column_stack([_step(frame, name, column) for column in columns]), channels)
     moved, there = together(values)
     gaps = int(inner_gaps(moved, there).sum())
-    if gaps and transforms.impute == "none":
+    if gaps and transforms.impute in ("none", "refuse"):
         raise RequestError(
-            f"transforms.impute is none, and '{name}' has {gaps} gaps between steps among the training rows.",
+            f"transforms.impute is {transforms.impute}, and '{name}' has {gaps} gaps between steps among the training "
+            "rows.",
             remedy="Choose mean, median or constant.",
         )
     return {

@@ -33,7 +33,8 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
     with gaps in `frame` (or as `missing_flag` says) a 1 where the value is missing; for each categorical
     column a 1 in the column of its category, of `other` (where `frame` had rare categories) or of `missing`
     (where it had gaps). A category never seen shares `other`; without one, all its columns are 0. Then, for each
-    date, its parts (`dates.py`) and its flag, as numbers have one.
+    date, its parts (`dates.py`) and its flag, as numbers have one. With `impute: none` every flag is a mask: there
+    for every number and date, 1 where there is a value and 0 where there is none, and a gap is 0 itself.
 
     Args:
         frame: The training rows.
@@ -41,7 +42,7 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
         transforms: The recipe's section.
 
     Raises:
-        RequestError: a column is not what it should be, or has gaps that `impute: none` leaves.
+        RequestError: a column is not what it should be, or has gaps that `impute: refuse` refuses.
     """
     numeric, categorical, calendar, text = [], [], [], {}
     for column, feature in features.items():
@@ -68,6 +69,7 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
         "columns": list(features),
         "input_shape": [width],
         "impute": transforms.impute,
+        "mask": transforms.impute == "none",
         "numeric": numeric,
         "categorical": categorical,
         "dates": calendar,
@@ -142,13 +144,13 @@ def fill_of(values: np.ndarray[Any, Any], how: str, constant: float | None = Non
 
     Args:
         values: float64, finite, any shape.
-        how: "mean" or "median" of `values` (0 where there are none), "constant" or "none".
+        how: "mean" or "median" of `values` (0 where there are none), "constant", "none" or "refuse".
         constant: The constant.
 
     Returns:
-        None for none.
+        None for none and refuse.
     """
-    if how == "none":
+    if how in ("none", "refuse"):
         return None
     if how == "constant":
         return constant
@@ -187,7 +189,8 @@ def _fit_dates(column: pd.Series[Any], feature: DatetimeFeature, transforms: Tra
         # The one part without a middle and a width of its own.
         place = sum(2 if part in dates.CYCLES else 1 for part in feature.parts[: feature.parts.index("year")])
         shift[place], scale[place] = scale_of(inputs[:, place], transforms.scale)
-    fill = ((inputs - shift) / scale).mean(axis=0) if len(inputs) else np.zeros(inputs.shape[1])
+    filled = len(inputs) and transforms.impute != "none"
+    fill = ((inputs - shift) / scale).mean(axis=0) if filled else np.zeros(inputs.shape[1])
     return {
         "column": column.name,
         "timezone": feature.timezone,
@@ -200,13 +203,13 @@ def _fit_dates(column: pd.Series[Any], feature: DatetimeFeature, transforms: Tra
 
 
 def _flagged(column: pd.Series[Any], gaps: int, transforms: Transforms) -> bool:
-    """Whether a column's gaps are told to the network."""
-    if gaps and transforms.impute == "none":
+    """Whether a column of inputs tells the network about a column's gaps."""
+    if gaps and transforms.impute == "refuse":
         raise RequestError(
-            f"transforms.impute is none, and the column '{column.name}' has {gaps} gaps among the training rows.",
-            remedy="Choose mean, median or constant, or drop the column with {kind: drop}.",
+            f"transforms.impute is refuse, and the column '{column.name}' has {gaps} gaps among the training rows.",
+            remedy="Choose another impute, or drop the column with {kind: drop}.",
         )
-    return {"auto": gaps > 0, "always": True, "never": False}[transforms.missing_flag]
+    return transforms.impute == "none" or {"auto": gaps > 0, "always": True, "never": False}[transforms.missing_flag]
 
 
 def _fit_categories(column: pd.Series[Any], transforms: Transforms) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def test_a_model_of_dates_answers_as_evaluation_did_and_a_fresh_process_repeats_
             loaded.predict(pd.DataFrame({"when": wrong, "age": [30.0]}))
 
 
-@pytest.mark.parametrize(("impute", "gaps"), [("median", 1), ("none", 0)])
+@pytest.mark.parametrize(("impute", "gaps"), [("median", 1), ("refuse", 0)])
 def test_golden_dates_are_made_up_and_one_is_missing_where_that_is_no_error(impute: str, gaps: int):
     entry = {"column": "when", "timezone": "UTC", "parts": ["month"], "fill": [0.0, 0.0], "gaps": True}
     state = {"kind": "tabular", "columns": ["when"], "numeric": [], "categorical": [], "dates": [entry]}

@@ -192,11 +192,11 @@ def test_what_is_no_date_is_refused_naming_the_column(column, says):
 
 
 def test_gaps_and_numbers_are_refused_where_nothing_stands_for_them():
-    state = fitted(["2024-01-01"], "month", impute="none")
+    state = fitted(["2024-01-01"], "month", impute="refuse")
     with pytest.raises(ValueError, match="The column 'when' has 2 missing values, and this model imputes none"):
         check_frame(pd.DataFrame({"when": [None, "2024-01-01", ""]}), {"state": state})
-    with pytest.raises(RequestError, match="impute is none, and the column 'when' has 1 gaps"):
-        fitted(["2024-01-01", None], "month", impute="none")
+    with pytest.raises(RequestError, match="impute is refuse, and the column 'when' has 1 gaps"):
+        fitted(["2024-01-01", None], "month", impute="refuse")
     with pytest.raises(RequestError, match="The column 'when' holds int64 values, not dates"):
         fitted([1700000000, 1700000001], "month")
     torn = fitted(pd.Series(["2024-01-01", "soon"], dtype=object), "month")
