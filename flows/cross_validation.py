@@ -85,7 +85,7 @@ def cross_validate(
         RequestError: a fold is empty, or has nothing to learn from, or the recipe cannot be trained.
     """
     labelled = labelled_rows(frame, recipe)
-    numbers = splits.folds(labelled, recipe.data, k)
+    numbers = splits.folds(labelled, recipe.data, k, classes=recipe.problem == "classification")
     found = []
     for number in range(k):
         file = work / f"fold-{number + 1:02d}.json"

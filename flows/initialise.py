@@ -72,7 +72,7 @@ def initialise(source: Path, target: str, out: Path | None, tell: Callable[[str]
         problem=found.problem,
         target=found.target,
         rows=found.rows,
-        features={item.name: item.role for item in _given(found) if item.role != "drop"},
+        features={item.name: "datetime" if item.parts else item.role for item in _given(found) if item.role != "drop"},
         left_out={item.name: item.why for item in _given(found) if item.role == "drop"},
         notes=found.notes,
         gates=found.gates,
@@ -94,5 +94,6 @@ def _read(reader: dict[str, Any], folder: Path) -> pd.DataFrame:
 
 
 def _given(found: Inference) -> list[Any]:
-    """The columns that are neither target nor id nor time."""
-    return [item for item in found.columns if item.name not in (found.target, found.id, found.time)]
+    """The columns that are neither target nor id, nor nothing but the time."""
+    without = (found.target, found.id, *([] if found.dated else [found.time]))
+    return [item for item in found.columns if item.name not in without]

@@ -18,7 +18,7 @@ from tasks.core import splits
 from tasks.core.errors import RequestError
 from tasks.core.hashing import json_sha256
 from tasks.core.load import LoadedRecipe, load_recipe
-from tasks.core.recipe import SMALLER_IS_BETTER, Data, Recipe
+from tasks.core.recipe import SMALLER_IS_BETTER, Recipe
 from tasks.core.tuning import LOSS
 from tasks.prepare.arrays import labelled_rows
 from tasks.stores.datasets import load_rows
@@ -101,7 +101,7 @@ def _by_folds(task: Task, loaded: LoadedRecipe, folds: int) -> Trial:
     values: list[float] = []
     every: list[dict[str, float]] = []
     for fold in range(folds):
-        outcome = _trained(task, loaded, fold, functools.partial(_fold_parts, data=recipe.data, folds=folds, fold=fold))
+        outcome = _trained(task, loaded, fold, functools.partial(_fold_parts, recipe=recipe, folds=folds, fold=fold))
         if outcome.value is None:
             return _told(task.trial, None, f"fold {fold + 1}: {outcome.why}", _means(values), {})
         values.append(outcome.value)
@@ -181,8 +181,9 @@ def _own_parts(rows: Rows) -> Parts:
     return {part: rows.frame[rows.sides == part] for part in ("train", "validation")}
 
 
-def _fold_parts(rows: Rows, data: Data, folds: int, fold: int) -> Parts:
-    learned, held_out = splits.sides_of_fold(splits.folds(rows.frame, data, folds), data, fold)
+def _fold_parts(rows: Rows, recipe: Recipe, folds: int, fold: int) -> Parts:
+    numbers = splits.folds(rows.frame, recipe.data, folds, classes=recipe.problem == "classification")
+    learned, held_out = splits.sides_of_fold(numbers, recipe.data, fold)
     return {"train": rows.frame[learned], "validation": rows.frame[held_out]}
 
 

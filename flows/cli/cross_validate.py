@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def command(invocation: Invocation, recipe: str, overrides: tuple[str, ...], folds: int, all_rows: bool) -> Answer:
     """Train RECIPE once without each of K folds, judge it on that fold, and give mean and spread.
 
-    The test rows stay out, so that they go on judging what is promoted; --all-rows takes them in. Groups and
-    duplicates stay in one fold; with a time split each fold is judged on rows that are newer than all it learned
-    from. The same command goes on where a killed one stopped.
+    The test rows stay out, so that they go on judging what is promoted; --all-rows takes them in. Classes
+    are spread evenly over the folds, groups and duplicates stay in one; with a time split each fold is judged on rows
+    that are newer than all it learned from. The same command goes on where a killed one stopped.
     """
     from flows.cross_validating import carry_out
     from flows.dataset import bring_in

@@ -9,6 +9,7 @@ from tasks.core.errors import RequestError
 from tasks.core.recipe import (
     CategoricalFeature,
     Data,
+    DatetimeFeature,
     DropFeature,
     Feature,
     ImageFeature,
@@ -21,16 +22,17 @@ RESERVED_COLUMNS = ("row_id", "batch")
 """Columns Evergreen adds to every dataset; no source may have them."""
 
 _NUMERIC_DTYPES = ("int", "uint", "float", "complex", "Int", "UInt", "Float")
-_TIME_DTYPES = ("datetime", "timedelta", "period", "interval")
+_SPAN_DTYPES = ("timedelta", "period", "interval")
 
 
 def resolve(columns: Mapping[str, str], data: Data) -> dict[str, Feature]:
     """Give every column of a dataset a kind.
 
     What `data.features` names keeps its kind, whether or not the column is there (that it is missing is
-    the `schema` gate's finding). Of the rest, numbers become numeric, points in time and the column
-    rows are grouped by are dropped, and everything else is categorical. The id, the time and the target
-    are never features. An image feature stands for its pixel columns, a series for its steps.
+    the `schema` gate's finding). Of the rest, numbers become numeric, points in time calendar features,
+    spans of time and the column rows are grouped by are dropped, and everything else is categorical. The
+    id and the target are never features, the time only where it is declared as a date. An image feature
+    stands for its pixel columns, a series for its steps.
 
     Args:
         columns: Column name → pandas dtype name, in the order of the frame.
@@ -40,7 +42,7 @@ def resolve(columns: Mapping[str, str], data: Data) -> dict[str, Feature]:
         Feature name → kind, in the order of the frame; columns that are not there come last.
 
     Raises:
-        RequestError: the recipe makes a feature of the target, the id or the time.
+        RequestError: the recipe makes a feature of the target or the id, or of the time other than a date.
     """
     _refuse_answers(data)
     owner = {
@@ -120,10 +122,12 @@ def _sequence(feature: TextFeature | SeriesFeature) -> tuple[int, ...]:
 
 
 def _inferred(column: str, dtype: str, data: Data) -> Feature:
-    if dtype.startswith(_TIME_DTYPES) or column == getattr(data.split, "group", None):
+    if dtype.startswith(_SPAN_DTYPES) or column == getattr(data.split, "group", None):
         return DropFeature(kind="drop")
     if dtype.startswith(_NUMERIC_DTYPES):
         return NumericFeature(kind="numeric")
+    if dtype.startswith("datetime"):
+        return DatetimeFeature(kind="datetime")
     return CategoricalFeature(kind="categorical")
 
 
@@ -131,9 +135,11 @@ def _refuse_answers(data: Data) -> None:
     roles: Iterable[tuple[str, str | None]] = (("target", data.target), ("id", data.id), ("time", data.time))
     for role, column in roles:
         feature = data.features.get(column) if column is not None else None
-        if feature is not None and feature.kind != "drop":
+        allowed = ("drop", "datetime") if role == "time" else ("drop",)
+        if feature is not None and feature.kind not in allowed:
+            or_date = ", let it be {kind: datetime}" if role == "time" else ""
             raise RequestError(
                 f"data.features.{column} makes a feature of the column that data.{role} names.",
-                remedy=f"Remove data.features.{column}, or name another column in data.{role}.",
+                remedy=f"Remove data.features.{column}{or_date}, or name another column in data.{role}.",
                 code="features",
             )

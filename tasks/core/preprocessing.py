@@ -56,8 +56,10 @@ class Text(Block):
 class Transforms(Block):
     """What is fitted on the training rows and travels inside the model, and how images are varied in training."""
 
-    impute: Literal["mean", "median", "constant", "none"] = "median"
-    """Numeric gaps; `none` makes a row with a gap an error at prediction time."""
+    impute: Literal["mean", "median", "constant", "none", "refuse"] = "median"
+    """What stands for a numeric gap. With `none` nothing does: it is 0 after scaling, and a mask beside every number
+    says 1 where one is there and 0 where none is. `refuse` makes a row with a gap an error, in training and in a
+    prediction."""
     fill_value: float | None = None
     """`impute: constant`: the number that stands for a gap, in the column's own unit."""
     missing_flag: Literal["auto", "always", "never"] = "auto"
@@ -94,9 +96,14 @@ class Transforms(Block):
                 f"transforms.fill_value is there and transforms.impute is {self.impute}; set impute to constant, "
                 "or remove fill_value"
             )
-        if self.impute == "none" and self.missing_flag == "always":
+        if self.impute == "refuse" and self.missing_flag == "always":
             raise ValueError(
-                "transforms.missing_flag is always, and transforms.impute none refuses every gap it could mark; "
+                "transforms.missing_flag is always, and transforms.impute refuse leaves no gap it could mark; "
                 "choose another impute, or missing_flag: never"
+            )
+        if self.impute == "none" and self.missing_flag != "auto":
+            raise ValueError(
+                f"transforms.missing_flag is {self.missing_flag}, and transforms.impute none has a mask beside every "
+                "number; remove missing_flag, or choose another impute"
             )
         return self

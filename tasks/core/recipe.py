@@ -7,8 +7,9 @@ not required has a default that `evergreen check --resolved` prints.
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from tasks.core import balance
 from tasks.core.architectures import Mlp, Model
@@ -22,6 +23,7 @@ from tasks.core.tuning import misfit as tuning_misfit
 from tasks.core.upkeep import Alert, HybridPolicy, Monitoring, Retraining, Timetable
 
 Problem = Literal["classification", "regression"]
+Part = Literal["hour", "weekday", "weekend", "day_of_month", "month", "day_of_year", "year"]
 
 COMPARED_CLASSIFICATION_METRICS = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "roc_auc", "log_loss")
 COMPARED_REGRESSION_METRICS = ("rmse", "mae", "r2")
@@ -70,6 +72,33 @@ class SeriesFeature(Block):
     """Names of the numbers of a step, where it has several: they are the columns `<feature>_<channel>_<step>`."""
 
 
+class DatetimeFeature(Block):
+    """A date or a point in time, as calendar features: where in the day, the week or the year it is."""
+
+    kind: Literal["datetime"]
+    parts: tuple[Part, ...] = Field(default=("hour", "weekday", "month"), min_length=1)
+    """What the network is told. Parts that come round again are a sine and a cosine each; `weekend` is 0 or 1; `year`
+    is a number that every new row has more of than any training row: a network has to guess how it goes on."""
+    timezone: str = "UTC"
+    """Whose clock is read, such as Europe/Berlin. A time with an offset is converted, one without is taken as it is."""
+
+    @field_validator("parts")
+    @classmethod
+    def _parts_differ(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        if len(set(parts)) < len(parts):
+            raise ValueError(f"'{max(parts, key=parts.count)}' stands there twice; once is enough")
+        return parts
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_is_known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, OSError, ValueError):
+            raise ValueError(f"there is no time zone '{name}'; one is called Europe/Berlin, or UTC") from None
+        return name
+
+
 class DropFeature(Block):
     """A column that is stored with the dataset but never given to the model."""
 
@@ -77,7 +106,7 @@ class DropFeature(Block):
 
 
 Feature = Annotated[
-    NumericFeature | CategoricalFeature | ImageFeature | TextFeature | SeriesFeature | DropFeature,
+    NumericFeature | CategoricalFeature | DatetimeFeature | ImageFeature | TextFeature | SeriesFeature | DropFeature,
     Field(discriminator="kind"),
 ]
 
@@ -146,7 +175,7 @@ class Data(Block):
     id: str | None = None
     """Column that identifies a row; without one a row is known by a hash of its features."""
     time: str | None = None
-    """Column that orders rows in time."""
+    """Column that orders rows in time; the model sees it only where `features` names it as {kind: datetime}."""
     features: dict[str, Feature] = Field(default_factory=dict)
     """Kinds of columns; what is not named is inferred from the first rows and shown by `check`."""
     windows: Windows | None = None

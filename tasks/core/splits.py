@@ -14,6 +14,7 @@ import pandas as pd
 
 from tasks.core.errors import RequestError
 from tasks.core.recipe import Data, RandomSplit, TimeSplit
+from tasks.core.stratify import stratified
 
 SPLITS = ("train", "validation", "test")
 
@@ -88,17 +89,20 @@ def trained_on(frame: pd.DataFrame, data: Data, cutoff: str | None) -> pd.Series
     return assign(frame, data, cutoff) != "test"
 
 
-def folds(frame: pd.DataFrame, data: Data, k: int) -> pd.Series:
+def folds(frame: pd.DataFrame, data: Data, k: int, *, classes: bool = False) -> pd.Series:
     """Which of `k` folds holds a row out.
 
     By a keyed hash of the row's identity, or of its group, other than the hash of `assign`: duplicates and groups
-    stay together, and a row keeps its fold whatever is appended. With a time split the rows are cut, in the order of
-    time, into k + 1 runs of nearly equal length, equal times together: the oldest run is only learned from.
+    stay together, and a row keeps its fold whatever is appended. Where the target is a class, folds are stratified
+    instead: every class is spread over them as evenly as groups and duplicates allow, which depends on all rows; the
+    hash says who comes first. With a time split the rows are cut, in the order of time, into k + 1 runs of nearly equal
+    length, equal times together: the oldest run is only learned from.
 
     Args:
         frame: Rows with `row_id` and the user's columns.
         data: The recipe's `data` section.
         k: At least 2.
+        classes: Whether the target is a class; every row then has one.
 
     Returns:
         Whole numbers with the index of `frame`, named `fold`: 0 to k - 1; -1 for rows that are only learned from, k for
@@ -111,7 +115,12 @@ def folds(frame: pd.DataFrame, data: Data, k: int) -> pd.Series:
         ranks = moments_of(frame, data).rank(method="max", pct=True).to_numpy()
         runs = np.nan_to_num(np.ceil(ranks * (k + 1) - 1e-9) - 2, nan=k)
         return pd.Series(runs.astype(np.int64), index=frame.index, name="fold")
-    share = _hash_shares(_members(frame, getattr(data.split, "group", None)), f"fold:{data.split.key}")
+    members = _members(frame, getattr(data.split, "group", None))
+    share = _hash_shares(members, f"fold:{data.split.key}")
+    if classes:
+        labels, _ = pd.factorize(frame[data.target].astype(str), sort=True)
+        numbers = stratified(pd.factorize(members)[0], labels.astype(np.int64), share, k)
+        return pd.Series(numbers, index=frame.index, name="fold")
     return pd.Series((share * k).astype(np.int64), index=frame.index, name="fold")
 
 

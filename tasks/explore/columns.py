@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 from tasks.core.features import parts_of, pixel_columns, resolve
-from tasks.core.recipe import Data, Feature, ImageFeature, SeriesFeature
+from tasks.core.recipe import Data, DatetimeFeature, Feature, ImageFeature, SeriesFeature
+from tasks.explore.calendars import Dates
 from tasks.report.boxes import fences
 from tasks.report.svg import TOO_LARGE
+from tasks.transforms.dates import read
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Table:
     texts: dict[str, np.ndarray]
     series: dict[str, np.ndarray]
     """Channel of a series → float64 [N, L], NaN where a step has no number."""
+    dates: dict[str, Dates]
     dropped: tuple[str, ...]
     target_name: str
     classes: tuple[str, ...]
@@ -80,6 +83,11 @@ def read_table(frame: pd.DataFrame, data: Data, problem: str) -> Table:
             for name, feature in present.items()
             if isinstance(feature, SeriesFeature)
             for channel, columns in _channels(name, feature).items()
+        },
+        dates={
+            name: Dates(read(frame[name], feature.timezone)[0], feature.parts)
+            for name, feature in present.items()
+            if isinstance(feature, DatetimeFeature)
         },
         dropped=tuple(name for name, feature in present.items() if feature.kind == "drop"),
         target_name=data.target,

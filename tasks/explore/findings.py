@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from tasks.explore.calendars import date_findings
 from tasks.explore.columns import Numbers, Table, categories, words
 from tasks.explore.relations import Relations, correlation, related_groups
 from tasks.explore.words import Told
@@ -43,6 +44,7 @@ def findings(
         *_images(table),
         *_texts(table),
         *_tokens(told),
+        *date_findings(table.dates),
         *_size(table),
     )
 
@@ -135,6 +137,7 @@ def _empty(table: Table, described: Mapping[str, Numbers]) -> Iterator[str]:
 def _missing(table: Table, described: Mapping[str, Numbers]) -> Iterator[str]:
     missing = {name: described[name].missing for name in table.numeric}
     missing |= {name: categories(texts)[1] for name, texts in table.categorical.items()}
+    missing |= {name: dates.missing for name, dates in table.dates.items()}
     many = [name for name, rows in missing.items() if MISSING * table.rows <= rows < table.rows]
     many.sort(key=lambda name: (-missing[name], name))
     if many:
@@ -228,7 +231,7 @@ def _look_alike(name: str, flat: np.ndarray, table: Table) -> Iterator[str]:
 
 
 def _size(table: Table) -> Iterator[str]:
-    features = len(table.numeric) + len(table.categorical)
+    features = len(table.numeric) + len(table.categorical) + len(table.dates)
     rows = int(table.labelled.sum())
     if 0 < rows < 10 * features:
         yield (

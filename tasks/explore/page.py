@@ -6,10 +6,11 @@ category is named only where at least five rows have it. The page says so, and s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 
 import numpy as np
 
+from tasks.explore.calendars import date_figures
 from tasks.explore.columns import Numbers, Table, categories
 from tasks.explore.relations import REDUNDANT, Relations, correlation
 from tasks.explore.samples import image_figures
@@ -62,6 +63,8 @@ def dataset_page(
         _together(page, table, relations, shown)
     if table.categorical:
         _categories(page, table)
+    if table.dates:
+        date_figures(page, table.dates, relations.with_target)
     if described:
         _columns(page, table, described, relations)
     return page
@@ -74,23 +77,20 @@ def strongest(table: Table, relations: Relations) -> list[str]:
 
 
 def _summary(page: Page, table: Table, relations: Relations, found: Sequence[str]) -> None:
-    features = len(table.numeric) + len(table.categorical) + len(table.images) + len(table.texts) + len(table.series)
-    kinds = [
-        f"{len(columns)} {kind}"
-        for kind, columns in (
-            ("numeric", table.numeric),
-            ("categorical", table.categorical),
-            ("image", table.images),
-            ("text", table.texts),
-            ("series", table.series),
-        )
-        if columns
-    ]
+    columns: dict[str, Sized] = {
+        "numeric": table.numeric,
+        "categorical": table.categorical,
+        "datetime": table.dates,
+        "image": table.images,
+        "text": table.texts,
+        "series": table.series,
+    }
+    kinds = [f"{len(of)} {kind}" for kind, of in columns.items() if of]
     page.numbers(
         [
             ("rows", table.rows, count(table.batches, "batch", "batches")),
             ("labelled rows", int(table.labelled.sum()), f"target: {table.target_name}"),
-            ("features", features, ", ".join(kinds)),
+            ("features", sum(map(len, columns.values())), ", ".join(kinds)),
             ("dropped columns", len(table.dropped), "stored, never given to the model"),
         ]
     )
@@ -238,6 +238,7 @@ def _columns(page: Page, table: Table, described: Mapping[str, Numbers], relatio
     page.heading("All columns")
     gaps = {name: numbers.missing / table.rows for name, numbers in described.items()}
     gaps |= {name: categories(texts)[1] / table.rows for name, texts in table.categorical.items()}
+    gaps |= {name: dates.missing / table.rows for name, dates in table.dates.items()}
     worst = sorted((name for name in gaps if gaps[name] > 0), key=lambda name: (-gaps[name], name))[:MOST_COLUMNS]
     if worst:
         picture = bars(worst, [gaps[name] for name in worst], "share of rows without a value", shares=True)

@@ -28,7 +28,8 @@ class Relations:
     rows: int
     """Rows the matrix was computed from."""
     with_target: dict[str, float]
-    """Numeric and categorical feature -> strength; signed where a sign means something, NaN if undefined."""
+    """Numeric and categorical feature, and part of a date -> strength; signed where a sign means something, NaN if
+    undefined."""
     signed: bool
     """Whether strengths of numeric features are correlations (regression, two classes) or ratios (more classes)."""
     pairs: tuple[tuple[str, str, float], ...]
@@ -41,7 +42,7 @@ def relate(table: Table) -> Relations:
     A numeric feature and a numeric or two-class target: Pearson's correlation (two classes: 0 for the
     first, 1 for the last). More classes, or a categorical feature and a numeric target: the correlation
     ratio η. A categorical feature and classes: Cramér's V. Both are corrected for chance, or a column of
-    identifiers would seem to settle the target.
+    identifiers would seem to settle the target. The hours, weekdays, months … of a date count as categories.
     """
     names = tuple(table.numeric)[:MOST_COLUMNS]
     kept = thin(table.rows, max(2000, int(_WORK / max(len(names), 1) ** 2)))
@@ -57,6 +58,12 @@ def relate(table: Table) -> Relations:
     for name, texts in table.categorical.items():
         codes = category_codes(texts)
         strengths[name] = cramers_v(codes, table.target) if table.classes else correlation_ratio(codes, table.target)
+    for name, dates in table.dates.items():
+        for part in dates.parts:
+            if part != "year":
+                groups = dates.groups(part)
+                strong = cramers_v(groups, table.target) if table.classes else correlation_ratio(groups, table.target)
+                strengths[f"{name} ({part})"] = strong
     return Relations(names, matrix, len(kept), strengths, signed, redundant_pairs(matrix, names))
 
 

@@ -20,7 +20,7 @@ from tasks.core.recipe import Feature
 from tasks.core.upkeep import Monitoring
 from tasks.monitor.budget import Budget
 from tasks.monitor.calibrate import Calibration, calibrate
-from tasks.monitor.effects import Kind, kinds, reference, values_of
+from tasks.monitor.effects import Kind, as_compared, kinds, reference, values_of
 from tasks.monitor.stillness import FEWEST_WINDOWS, SMALLEST_WINDOW, Still, still, window_rows, window_starts
 from tasks.report.numbers import count, listing, show
 
@@ -111,6 +111,7 @@ def judge(
     if not rows:
         needed = FEWEST_WINDOWS * SMALLEST_WINDOW
         return _unjudged(len(window), f"the history has {count(len(history), 'row')} and a threshold needs {needed}.")
+    history, window = (as_compared(rows_of, features) for rows_of in (history, window))
     measured = [
         _measured(column, history[column], _column(window, column), kind, rows)
         for column, kind in kinds(features).items()

@@ -2,6 +2,8 @@
 
 numbers       Kolmogorov-Smirnov distance: the largest difference between the two distribution functions
 labels        total variation distance: half the sum of the differences between the two shares of each label
+dates         as two columns, the time of day (numbers, where the model sees it) and the day of the week (labels): what
+              goes on by itself, as the month and the year do, is no drift
 texts         as numbers, by how many words each has: hardly a text occurs twice, so as labels all would be new
 
 Neither has a unit, neither grows with the number of rows as a test statistic does, and neither notices a
@@ -30,7 +32,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.core.features import columns_of, parts_of
-from tasks.core.recipe import DropFeature, Feature, ImageFeature, NumericFeature, SeriesFeature, TextFeature
+from tasks.core.recipe import (
+    DatetimeFeature,
+    DropFeature,
+    Feature,
+    ImageFeature,
+    NumericFeature,
+    SeriesFeature,
+    TextFeature,
+)
+from tasks.transforms.dates import part_of, read
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -123,15 +134,41 @@ class Labels:
 Reference = Numbers | Labels
 
 
+def as_compared(frame: pd.DataFrame, features: Mapping[str, Feature]) -> pd.DataFrame:
+    """The frame [N] with the columns that `kinds` names of dates, beside its own."""
+    made: dict[str, Floats] = {}
+    for name, feature in features.items():
+        if isinstance(feature, DatetimeFeature) and name in frame.columns:
+            moments = read(frame[name], feature.timezone)[0]
+            made |= {column: part_of(moments, part) for column, part in _clocks(name, feature).items()}
+    return frame.assign(**made) if made else frame
+
+
 def kinds(features: Mapping[str, Feature]) -> dict[str, Kind]:
-    """Column → how it is compared, in the order of the model's frame; every pixel and every step is a column."""
+    """Column → how it is compared, in the order of the model's frame; every pixel and every step is a column.
+
+    A date is the columns `<name> (hour)`, where the model sees it, and `<name> (weekday)`, which `as_compared` makes.
+    """
     numeric = {name for name, feature in features.items() if isinstance(feature, NumericFeature)}
     for name, feature in features.items():
         if isinstance(feature, ImageFeature | SeriesFeature):
             numeric.update(parts_of(name, feature))
     kept = columns_of({name: feature for name, feature in features.items() if not isinstance(feature, DropFeature)})
     texts = {name for name, feature in features.items() if isinstance(feature, TextFeature)}
-    return {column: "numbers" if column in numeric else "texts" if column in texts else "labels" for column in kept}
+    found: dict[str, Kind] = {}
+    for column in kept:
+        date = features.get(column)
+        if isinstance(date, DatetimeFeature):
+            found |= {name: "numbers" if part == "hour" else "labels" for name, part in _clocks(column, date).items()}
+        else:
+            found[column] = "numbers" if column in numeric else "texts" if column in texts else "labels"
+    return found
+
+
+def _clocks(name: str, feature: DatetimeFeature) -> dict[str, str]:
+    """Column → the part of a date it holds."""
+    parts = ("hour", "weekday") if "hour" in feature.parts else ("weekday",)
+    return {f"{name} ({part})": part for part in parts}
 
 
 def values_of(series: pd.Series, kind: Kind) -> NDArray[Any]:

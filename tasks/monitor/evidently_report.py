@@ -23,7 +23,7 @@ import pandas as pd
 
 from tasks.core.home import write_atomically
 from tasks.core.recipe import Feature
-from tasks.monitor.effects import Kind, kinds, values_of
+from tasks.monitor.effects import Kind, as_compared, kinds, values_of
 
 MOST_ROWS = 10_000
 """Rows of either side at most, evenly spread."""
@@ -67,9 +67,10 @@ def write(
     Returns:
         Whether the report is Evidently's.
     """
+    reference, window = as_compared(_some(reference), features), as_compared(_some(window), features)
     wanted = [(name, kind) for name, kind in kinds(features).items() if name in reference and name in window]
     wanted.sort(key=lambda column: column[0] not in first)
-    old, new, shown = _frames(_some(reference), _some(window), wanted)
+    old, new, shown = _frames(reference, window, wanted)
     if not shown:
         return _sentence(path, "No column has values on both sides, so Evidently has nothing to draw.")
     try:

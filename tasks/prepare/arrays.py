@@ -190,7 +190,7 @@ def _write_split(part: pd.DataFrame, spec: dict[str, Any], recipe: Recipe, folde
         except ValueError as error:
             raise RequestError(
                 f"The {split} rows do not fit what the training rows taught: {error}",
-                remedy="Choose transforms.impute mean, median or constant, or drop the column with {kind: drop}.",
+                remedy="Choose another transforms.impute, or drop the column with {kind: drop}.",
             ) from error
     inputs.flush()
 

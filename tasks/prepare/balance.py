@@ -121,6 +121,12 @@ def smoted(
             f"transforms.balance is smote, which makes rows between two others, and the model takes {what}.",
             remedy="Use oversample, or training.class_weights: balanced.",
         )
+    if spec["state"].get("dates"):
+        raise RequestError(
+            "transforms.balance is smote, which makes rows between two others, and what lies between the calendar "
+            f"features of '{spec['state']['dates'][0]['column']}' is no date.",
+            remedy="Use oversample, or training.class_weights: balanced, or drop the column with {kind: drop}.",
+        )
     _refuse_small(targets, missing, spec["classes"], settings.neighbours)
     if not missing:
         return inputs[:0], targets[:0]

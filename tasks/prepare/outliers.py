@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tasks.core.errors import RequestError
-from tasks.transforms.apply import numbers
+from tasks.transforms.cells import numbers
 from tasks.transforms.tabular import fences_of
 
 if TYPE_CHECKING:

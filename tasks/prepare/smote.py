@@ -70,13 +70,13 @@ def _packed(inputs: Floats, state: Mapping[str, Any]) -> Floats:
 def _unpacked(packed: Floats, state: Mapping[str, Any], width: int) -> Floats:
     """The inverse of `_packed`; float64 [K, width]."""
     numbers, start = len(state["numeric"]), len(state["numeric"]) + _flags(state)
-    inputs = np.zeros((len(packed), width))
+    inputs, mask = np.zeros((len(packed), width)), state.get("mask", False)
     inputs[:, :start] = packed[:, :start]
     position = numbers
     for index, entry in enumerate(state["numeric"]):
         if entry["gaps"]:
-            filling = scaled(np.array(entry["fill"] or 0.0), entry["shift"], entry["scale"])
-            inputs[:, index] = np.where(packed[:, position] == 1, filling, inputs[:, index])
+            filling = 0.0 if mask else scaled(np.array(entry["fill"] or 0.0), entry["shift"], entry["scale"])
+            inputs[:, index] = np.where((packed[:, position] == 1) != mask, filling, inputs[:, index])
             position += 1
     for column, size in enumerate(_widths(state)):
         inputs[np.arange(len(packed)), position + packed[:, start + column].astype(np.int64)] = 1.0

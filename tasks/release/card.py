@@ -119,8 +119,11 @@ def _gates(gates: Sequence[Gate]) -> str:
 
 def _limits(context: Context, prepared: Prepared) -> str:
     transforms = context.recipe.transforms
+    masked = not any(feature.kind in ("image", "series") for feature in context.recipe.data.features.values())
+    refused = "refuses rows with a missing number"
     gaps = {
-        "none": "refuses rows with a missing number",
+        "none": "fills no gap and is told of each by a mask" if masked else refused,
+        "refuse": refused,
         "constant": f"fills a missing number with {transforms.fill_value}",
     }.get(transforms.impute, f"fills a missing number with the training rows' {transforms.impute}")
     lines = [

@@ -1,8 +1,9 @@
 """Golden predictions: made-up rows and what the model must answer, wherever it is loaded.
 
 No row of the data is among them, since the file travels with the model: each value lies around the
-column's fitted fill value or shift, within its fitted scale, categories are those the encoder knows, and texts are
-known tokens thrown together. Edge rows follow: whole numbers, everything missing, a category or a word nobody has seen.
+column's fitted fill value or shift, within its fitted scale, categories are those the encoder knows, dates lie anywhere
+in thirty years, and texts are known tokens thrown together. Edge rows follow: whole numbers, everything missing, a
+category or a word nobody has seen.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import pandas as pd
 from torch import nn
 
 from tasks.models.predict import forward
-from tasks.transforms.apply import apply, parts
+from tasks.transforms.apply import apply, parts, refuses_gaps
 from tasks.transforms.outputs import predictions
 
 ROWS = 16
 SPREAD = 1.5
 """How far from the fill value the numbers lie, in fitted scales."""
 UNSEEN = "evergreen-unseen-category"
+LEAP_DAY = "2024-02-29"
 
 
 def golden(network: nn.Module, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,14 +60,24 @@ def golden_frame(state: Mapping[str, Any]) -> pd.DataFrame:
     columns: dict[str, list[Any]] = {}
     for column, centre, scale in _numeric(state):
         numbers = centre + scale * rng.uniform(-SPREAD, SPREAD, ROWS)
-        gap = [] if state["impute"] == "none" else [None]
+        gap = [] if refuses_gaps(state) else [None]
         columns[column] = [*(float(f"{value:.6g}") for value in numbers), float(round(centre)), *gap]
     for index, entry in enumerate(state.get("categorical", ())):
         known = entry["categories"] or [UNSEEN]
         values = [known[(row + index) % len(known)] for row in range(ROWS)]
-        gap = [] if state["impute"] == "none" else [None]
+        gap = [] if refuses_gaps(state) else [None]
         columns[entry["column"]] = [*values, UNSEEN, *gap]
+    for entry in state.get("dates", ()):
+        gap = [] if refuses_gaps(state) else [None]
+        columns[entry["column"]] = [*_dates(rng), LEAP_DAY, *gap]
     return pd.DataFrame({name: pd.Series(columns[name], dtype=object) for name in state["columns"]})
+
+
+def _dates(rng: np.random.Generator) -> list[str]:
+    """Points in time of thirty years, every other one with an offset."""
+    seconds = rng.integers(30 * 365 * 86_400, size=ROWS)
+    written = (np.datetime64("2000-01-01T00:00:00") + seconds).astype(str)
+    return [f"{moment}+05:30" if row % 2 else str(moment) for row, moment in enumerate(written)]
 
 
 def _texts(state: Mapping[str, Any], rng: np.random.Generator) -> list[str | None]:
@@ -82,14 +94,14 @@ def _series(state: Mapping[str, Any], rng: np.random.Generator) -> pd.DataFrame:
     channels, length = state["channels"], state["input_shape"][0]
     columns: dict[str, list[Any]] = {}
     # A constant that stands for gaps may lie far from all values; the shift of any scale lies among them.
-    filled = state["impute"] not in ("none", "constant")
+    filled = state["impute"] in ("mean", "median")
     for place, column in enumerate(state["columns"]):
         channel, step = channels[place // length], place % length
         centre, scale = _around(channel, filled)
         numbers = centre + scale * rng.uniform(-SPREAD, SPREAD, ROWS + 1)
         cut = [0, *np.linspace(0, length - 1, ROWS - 1).astype(int)]
         early = [step < length - missing if row % 2 else step >= missing for row, missing in enumerate(cut)]
-        gap = state["impute"] == "none" or step != length // 2
+        gap = refuses_gaps(state) or step != length // 2
         there = [*early, gap]
         values = [float(f"{value:.6g}") if is_there else None for value, is_there in zip(numbers, there, strict=True)]
         columns[column] = [*values, None]
@@ -105,7 +117,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _numeric(state: Mapping[str, Any]) -> list[tuple[str, float, float]]:
     """Column, centre and scale of each numeric column."""
     # A constant that stands for gaps may lie far from all values; the shift of any scale lies among them.
-    filled = state["impute"] not in ("none", "constant")
+    filled = state["impute"] in ("mean", "median")
     if state["kind"] == "tabular":
         return [(entry["column"], *_around(entry, filled)) for entry in state["numeric"]]
     return [(column, *_around(state, filled)) for column in state["columns"]]

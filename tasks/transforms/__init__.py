@@ -2,7 +2,7 @@
 
 tabular.py, images.py, text.py, series.py, mixed.py, targets.py   fit: frame → state (a JSON dict); stay at home
 augment.py                       varies images in training batches; stays at home
-apply.py, words.py, outputs.py   apply: frame → inputs; raw outputs → predictions; travel inside the model
+apply.py, cells.py, words.py, dates.py, outputs.py   frame → inputs; raw outputs → predictions; travel in the model
 """
 
 from __future__ import annotations

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from . import dates
+from .cells import labels, numbers, text_cells
 from .words import ids
 
 LIMIT = 1e12
 """Inputs are cut off here: sums of products in a network then stay far inside the range of float32."""
-
-_NOT_NUMBERS = ("complex", "date", "datetime", "datetime64", "period", "time", "timedelta", "timedelta64")
 
 
 def apply(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, Any]:
@@ -68,6 +68,8 @@ def check_frame(frame: Any, spec: Mapping[str, Any]) -> None:
             if not state["text_is_missing"].get(column) and text_cells(frame[column]):
                 raise ValueError(f"The column '{column}' holds text that is not a number.")
     for part in parts(state):
+        for entry in part.get("dates", ()):
+            _refuse_dates(frame[entry["column"]], entry, part)
         if part["kind"] == "series":
             _refuse_inner_gaps(*together(stepwise(_numbers_of(frame, part["columns"]), len(part["channels"]))), part)
         else:
@@ -79,75 +81,30 @@ def parts(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [state["sequence"], state["tabular"]] if state["kind"] == "mixed" else [state]
 
 
-def numbers(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
-    """A column as float64 [N]: ints, nullable ints, bools, floats and numbers written as text alike.
-
-    What is no number, and infinities, become NaN.
-
-    Raises:
-        ValueError: the column holds dates, durations or complex numbers.
-    """
-    kind = pd.api.types.infer_dtype(column) if column.dtype.kind == "O" else ""
-    if column.dtype.kind in "mMc" or kind in _NOT_NUMBERS:
-        raise ValueError(f"The column '{column.name}' holds {kind or column.dtype} values, not numbers.")
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(object)
-    try:
-        found = pd.to_numeric(column, errors="coerce")
-        values = found.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (OverflowError, TypeError, ValueError):  # an int beyond the range of float64, or a list
-        values = np.array([_number(value) for value in column], dtype=np.float64)
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def text_cells(column: pd.Series[Any]) -> int:
-    """How many cells are there, are not blank, and are no number."""
-    if column.dtype.kind in "iufb":
-        return 0
-    absent = np.isnan(numbers(column)) & column.notna().to_numpy()
-    return sum(_number(value) is None for value in column[absent])
-
-
-def labels(column: pd.Series[Any]) -> tuple[np.ndarray[Any, Any], list[str]]:
-    """A categorical column as codes [N] into a list of labels; -1 is missing.
-
-    One label has one spelling, whatever type it came as: 1, 1.0, True and "True" are "1".
-
-    Raises:
-        ValueError: a cell is a list or another value that cannot be a label.
-    """
-    try:
-        codes, found = pd.factorize(column.astype(object), use_na_sentinel=True)
-    except TypeError:
-        raise ValueError(f"The column '{column.name}' holds values that are no labels, such as lists.") from None
-    spelled = [_spelling(value) for value in found]
-    position: dict[str, int] = {}
-    for label in spelled:
-        position.setdefault(label, len(position))
-    # The spare entry at the end is what code -1, a missing cell, picks.
-    merged = np.array([*(position[label] for label in spelled), -1], dtype=np.int64)
-    blank = position.get("", -1)
-    codes = merged[codes]
-    codes[codes == blank] = -1
-    return codes, list(position)
-
-
 def _tabular(frame: pd.DataFrame, state: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     numeric = state["numeric"]
     inputs = np.zeros((len(frame), *state["input_shape"]), dtype=np.float64)
     values = _numbers_of(frame, [entry["column"] for entry in numeric])
     gaps = np.isnan(values)
     _refuse_gaps(values, [entry["column"] for entry in numeric], state)
+    mask = state.get("mask", False)
     position = len(numeric)
     for index, entry in enumerate(numeric):
         filled = np.where(gaps[:, index], entry["fill"] or 0.0, clipped(values[:, index], entry))
         inputs[:, index] = scaled(filled, entry["shift"], entry["scale"])
+        if mask:
+            inputs[gaps[:, index], index] = 0.0
         if entry["gaps"]:
-            inputs[:, position] = gaps[:, index]
+            inputs[:, position] = gaps[:, index] != mask
             position += 1
     for entry in state["categorical"]:
         width = len(entry["categories"]) + entry["other"] + entry["missing"]
         _one_hot(frame[entry["column"]], entry, inputs[:, position : position + width])
+        position += width
+    # A state from before there were dates does not name any.
+    for entry in state.get("dates", ()):
+        width = len(entry["fill"]) + entry["gaps"]
+        dates.write_inputs(frame[entry["column"]], entry, inputs[:, position : position + width], mask=mask)
         position += width
     return inputs
 
@@ -257,39 +214,26 @@ def _numbers_of(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray[Any, 
     return np.column_stack([numbers(frame[column]) for column in columns])
 
 
+def refuses_gaps(state: Mapping[str, Any]) -> bool:
+    """Whether a gap is an error: nothing stands for it, and no mask tells it."""
+    return state["impute"] in ("none", "refuse") and not state.get("mask")
+
+
 def _refuse_gaps(values: np.ndarray[Any, Any], columns: Sequence[str], state: Mapping[str, Any]) -> None:
-    if state["impute"] != "none":
-        return
-    gaps = np.isnan(values).sum(axis=0)
-    for column, count in zip(columns, gaps, strict=True):
-        if count:
+    for column, count in zip(columns, np.isnan(values).sum(axis=0), strict=True):
+        if count and refuses_gaps(state):
             raise ValueError(f"The column '{column}' has {count} missing values, and this model imputes none.")
+
+
+def _refuse_dates(column: pd.Series[Any], entry: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    moments, refused = dates.read(column, entry["timezone"])
+    if refused.any() and not state["text_is_missing"].get(entry["column"]):
+        raise ValueError(f"The column '{entry['column']}' holds something that is no date in ISO 8601.")
+    _refuse_gaps(np.where(np.isnat(moments), np.nan, 0.0)[:, None], [entry["column"]], state)
 
 
 def _refuse_inner_gaps(values: np.ndarray[Any, Any], there: np.ndarray[Any, Any], state: Mapping[str, Any]) -> None:
     count = int(inner_gaps(values, there).sum())
-    if state["impute"] == "none" and count:
-        first = state["columns"][0]
-        raise ValueError(
-            f"The series from '{first}' on has {count} gaps between its steps, and this model imputes none."
-        )
-
-
-def _number(value: Any) -> float | None:
-    """A cell as a number; NaN where it is missing or blank, None where it is something else."""
-    if isinstance(value, str) and (not value.strip() or "_" in value):
-        return None if value.strip() else np.nan
-    try:
-        return float(value)
-    except OverflowError:
-        return np.nan
-    except (TypeError, ValueError):
-        return np.nan if value is None or value is pd.NA else None
-
-
-def _spelling(value: Any) -> str:
-    if isinstance(value, bool | np.bool_) or value in ("True", "False"):
-        return str(int(value in (True, "True")))
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value).strip() if isinstance(value, str) else str(value)
+    if refuses_gaps(state) and count:
+        series = f"The series from '{state['columns'][0]}' on"
+        raise ValueError(f"{series} has {count} gaps between its steps, and this model imputes none.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from tasks.core.errors import RequestError
 from tasks.core.features import columns_of
-from tasks.transforms.apply import numbers
+from tasks.transforms.cells import numbers
 from tasks.transforms.tabular import scaling_of
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
         The state; `input_shape` is [images, height, width].
 
     Raises:
-        RequestError: images differ in size, or a pixel is missing, no number, or has a gap under `impute: none`;
-            or gaps are to be marked, which only numbers of their own can be.
+        RequestError: images differ in size, or a pixel is missing, no number, or has a gap where `impute` is none or
+            refuse; or gaps are to be marked, which only numbers of their own can be.
     """
     sizes = {name: feature.size for name, feature in features.items() if feature.kind == "image"}
     (first, (height, width)), *_ = sizes.items()
@@ -69,9 +69,10 @@ def _pixel(frame: pd.DataFrame, column: str, transforms: Transforms) -> np.ndarr
         values = numbers(frame[column])
     except ValueError as error:
         raise RequestError(f"data.features: {error}", remedy="Pixels must be numbers.") from error
-    if transforms.impute == "none" and np.isnan(values).any():
+    if transforms.impute in ("none", "refuse") and np.isnan(values).any():
         raise RequestError(
-            f"transforms.impute is none, and the pixel column '{column}' has missing values among the training rows.",
+            f"transforms.impute is {transforms.impute}, and the pixel column '{column}' has missing values among the "
+            "training rows.",
             remedy="Choose mean, median or constant.",
         )
     return values

@@ -12,7 +12,7 @@ import pandas as pd
 
 from tasks.core.errors import RequestError
 from tasks.core.recipe import DropFeature
-from tasks.transforms.apply import labels, numbers
+from tasks.transforms.cells import labels, numbers
 
 if TYPE_CHECKING:
     from tasks.core.recipe import Feature
@@ -54,6 +54,8 @@ def select(
     kept = {name: feature for name, feature in features.items() if feature.kind != "drop"}
     if settings.kind == "none":
         return Selected(dict(features), {})
+    # A date is several inputs that say something together only; it stays.
+    kept = {name: feature for name, feature in kept.items() if feature.kind != "datetime"}
     odd = next((f"'{name}' is of kind {part.kind}" for name, part in kept.items() if part.kind not in _COLUMNS), None)
     if odd:
         raise RequestError(

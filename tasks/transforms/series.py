@@ -10,7 +10,8 @@ import numpy as np
 from tasks.core.errors import RequestError
 from tasks.core.features import columns_of
 from tasks.core.recipe import SeriesFeature
-from tasks.transforms.apply import inner_gaps, numbers, stepwise, together
+from tasks.transforms.apply import inner_gaps, stepwise, together
+from tasks.transforms.cells import numbers
 from tasks.transforms.tabular import scaling_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
 
     Raises:
         RequestError: there are several series, a column is absent or holds no numbers, a flag for missing values is
-            asked for, or there are gaps that `impute: none` leaves.
+            asked for, or there are gaps, and `impute` is none or refuse.
     """
     name, *others = features
     if others:
@@ -53,9 +54,10 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
     values = stepwise(np.column_stack([_step(frame, name, column) for column in columns]), channels)
     moved, there = together(values)
     gaps = int(inner_gaps(moved, there).sum())
-    if gaps and transforms.impute == "none":
+    if gaps and transforms.impute in ("none", "refuse"):
         raise RequestError(
-            f"transforms.impute is none, and '{name}' has {gaps} gaps between steps among the training rows.",
+            f"transforms.impute is {transforms.impute}, and '{name}' has {gaps} gaps between steps among the training "
+            "rows.",
             remedy="Choose mean, median or constant.",
         )
     return {

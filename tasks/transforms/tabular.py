@@ -1,4 +1,4 @@
-"""Fits the transform of numeric and categorical columns: gaps, scale, one column per category."""
+"""Fits the transform of numbers, categories and dates: gaps, scale, one column per category, calendar features."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.core.errors import RequestError
-from tasks.transforms.apply import clipped, labels, numbers, text_cells
+from tasks.transforms import dates
+from tasks.transforms.apply import clipped
+from tasks.transforms.cells import labels, numbers, text_cells
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.core.preprocessing import Transforms
-    from tasks.core.recipe import Feature
+    from tasks.core.recipe import DatetimeFeature, Feature
 
 _CONSTANT = 1e-12
 """A column whose spread is less than this part of its largest value is constant but for rounding."""
@@ -26,27 +28,33 @@ _LARGEST = float(np.finfo(np.float64).max)
 
 
 def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transforms) -> dict[str, Any]:
-    """Learn how numeric and categorical columns become inputs.
+    """Learn how numbers, categories and dates become inputs.
 
     A model's inputs are, in this order: each numeric column, clipped and scaled; for each numeric column
     with gaps in `frame` (or as `missing_flag` says) a 1 where the value is missing; for each categorical
     column a 1 in the column of its category, of `other` (where `frame` had rare categories) or of `missing`
-    (where it had gaps). A category never seen shares `other`; without one, all its columns are 0.
+    (where it had gaps). A category never seen shares `other`; without one, all its columns are 0. Then, for each
+    date, its parts (`dates.py`) and its flag, as numbers have one. With `impute: none` every flag is a mask: there
+    for every number and date, 1 where there is a value and 0 where there is none, and a gap is 0 itself.
 
     Args:
         frame: The training rows.
-        features: Numeric and categorical ones, in the order of the model frame.
+        features: Numbers, categories and dates, in the order of the model frame.
         transforms: The recipe's section.
 
     Raises:
-        RequestError: a column is neither numbers nor labels, or has gaps that `impute: none` leaves.
+        RequestError: a column is not what it should be, or has gaps that `impute: refuse` refuses.
     """
-    numeric, categorical, text = [], [], {}
+    numeric, categorical, calendar, text = [], [], [], {}
     for column, feature in features.items():
         try:
             if feature.kind == "numeric":
                 numeric.append(_fit_numbers(frame[column], transforms))
                 if text_cells(frame[column]):
+                    text[column] = True
+            elif feature.kind == "datetime":
+                calendar.append(_fit_dates(frame[column], feature, transforms))
+                if dates.read(frame[column], feature.timezone)[1].any():
                     text[column] = True
             else:
                 categorical.append(_fit_categories(frame[column], transforms))
@@ -56,13 +64,16 @@ def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transf
             ) from error
     width = len(numeric) + sum(entry["gaps"] for entry in numeric)
     width += sum(len(entry["categories"]) + entry["other"] + entry["missing"] for entry in categorical)
+    width += sum(len(entry["fill"]) + entry["gaps"] for entry in calendar)
     return {
         "kind": "tabular",
         "columns": list(features),
         "input_shape": [width],
         "impute": transforms.impute,
+        "mask": transforms.impute == "none",
         "numeric": numeric,
         "categorical": categorical,
+        "dates": calendar,
         "text_is_missing": text,
     }
 
@@ -134,13 +145,13 @@ def fill_of(values: np.ndarray[Any, Any], how: str, constant: float | None = Non
 
     Args:
         values: float64, finite, any shape.
-        how: "mean" or "median" of `values` (0 where there are none), "constant" or "none".
+        how: "mean" or "median" of `values` (0 where there are none), "constant", "none" or "refuse".
         constant: The constant.
 
     Returns:
-        None for none.
+        None for none and refuse.
     """
-    if how == "none":
+    if how in ("none", "refuse"):
         return None
     if how == "constant":
         return constant
@@ -167,16 +178,39 @@ def _fit_numbers(column: pd.Series[Any], transforms: Transforms) -> dict[str, An
     values = numbers(column)
     present = values[~np.isnan(values)]
     gaps = len(values) - len(present)
-    if gaps and transforms.impute == "none":
-        raise RequestError(
-            f"transforms.impute is none, and the column '{column.name}' has {gaps} gaps among the training rows.",
-            remedy="Choose mean, median or constant, or drop the column with {kind: drop}.",
-        )
+    return {"column": column.name, **scaling_of(present, transforms), "gaps": _flagged(column, gaps, transforms)}
+
+
+def _fit_dates(column: pd.Series[Any], feature: DatetimeFeature, transforms: Transforms) -> dict[str, Any]:
+    moments = dates.moments_of(column, feature.timezone)
+    # In the order of time: sums must not depend on the order of the rows.
+    inputs = dates.inputs_of(np.sort(moments[~np.isnat(moments)]), feature.parts)
+    shift, scale = np.zeros(inputs.shape[1]), np.ones(inputs.shape[1])
+    if "year" in feature.parts:
+        # The one part without a middle and a width of its own.
+        place = sum(2 if part in dates.CYCLES else 1 for part in feature.parts[: feature.parts.index("year")])
+        shift[place], scale[place] = scale_of(inputs[:, place], transforms.scale)
+    filled = len(inputs) and transforms.impute != "none"
+    fill = ((inputs - shift) / scale).mean(axis=0) if filled else np.zeros(inputs.shape[1])
     return {
         "column": column.name,
-        **scaling_of(present, transforms),
-        "gaps": {"auto": gaps > 0, "always": True, "never": False}[transforms.missing_flag],
+        "timezone": feature.timezone,
+        "parts": list(feature.parts),
+        "shift": shift.tolist(),
+        "scale": scale.tolist(),
+        "fill": fill.tolist(),
+        "gaps": _flagged(column, len(moments) - len(inputs), transforms),
     }
+
+
+def _flagged(column: pd.Series[Any], gaps: int, transforms: Transforms) -> bool:
+    """Whether a column of inputs tells the network about a column's gaps."""
+    if gaps and transforms.impute == "refuse":
+        raise RequestError(
+            f"transforms.impute is refuse, and the column '{column.name}' has {gaps} gaps among the training rows.",
+            remedy="Choose another impute, or drop the column with {kind: drop}.",
+        )
+    return transforms.impute == "none" or {"auto": gaps > 0, "always": True, "never": False}[transforms.missing_flag]
 
 
 def _fit_categories(column: pd.Series[Any], transforms: Transforms) -> dict[str, Any]:

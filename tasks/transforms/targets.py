@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tasks.core.errors import RequestError
-from tasks.transforms.apply import numbers, text_cells
+from tasks.transforms.cells import numbers, text_cells
 from tasks.transforms.tabular import scale_of
 
 Label = bool | int | float | str

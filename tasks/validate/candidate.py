@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from tasks.core.features import columns_of, resolve
-from tasks.core.recipe import Data, DropFeature, Feature, NumericFeature, Problem
+from tasks.core.recipe import Data, DatetimeFeature, DropFeature, Feature, NumericFeature, Problem
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,11 @@ class Candidate:
         """Columns that must hold numbers: quantities, pixels and steps."""
         plain = {name for name, feature in self.features.items() if feature.kind not in ("numeric", "image", "series")}
         return [column for column in self.columns if column not in plain]
+
+    @property
+    def dates(self) -> dict[str, DatetimeFeature]:
+        """Columns that must hold dates."""
+        return {name: part for name, part in self.features.items() if isinstance(part, DatetimeFeature)}
 
     @property
     def newest(self) -> pd.Series:

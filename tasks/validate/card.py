@@ -52,7 +52,7 @@ def _row(column: Column, found: Inference) -> str:
     if column.name == found.id:
         used = "id"
     elif column.name == found.time:
-        used = "time"
+        used = "time, datetime" if column.parts else "time"
     elif column.role == "drop":
         used = f"left out: {column.why}"
     else:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+
+from tasks.transforms.dates import read
 
 
 def as_numbers(values: pd.Series) -> pd.Series:
@@ -39,6 +42,17 @@ def is_not_a_time(values: pd.Series) -> pd.Series:
     times = pd.to_datetime(values, errors="coerce", utc=True, format="mixed")
     unreadable: pd.Series = ~is_empty(values) & times.isna()
     return unreadable
+
+
+def is_not_a_date(values: pd.Series, timezone: str = "UTC") -> pd.Series:
+    """Whether each cell [N] holds something, and that is no date as the model reads one: ISO 8601, or a date's type."""
+    return pd.Series(read(values, timezone)[1], index=values.index)
+
+
+def seconds_of(values: pd.Series, timezone: str) -> npt.NDArray[np.float64]:
+    """Dates as seconds since 1970 by the clock of the time zone, float64 [N], NaN where there is none."""
+    moments = read(values, timezone)[0]
+    return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / 1e6)
 
 
 def share_of_numbers(values: pd.Series) -> float:

@@ -9,9 +9,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from tasks.core.recipe import Part
+from tasks.transforms.dates import part_of, read
 from tasks.validate.cells import as_numbers, is_empty, is_not_a_number, is_not_a_time
 
-Role = Literal["numeric", "categorical", "time", "drop"]
+Role = Literal["numeric", "categorical", "datetime", "time", "drop"]
 
 MOSTLY_NUMBERS = 0.95
 """A text column of which at least this share of the filled cells are numbers is a quantity with stray words."""
@@ -21,6 +23,8 @@ MOST_LABELS = 50
 """Up to here labels are labels, however few the rows."""
 OWN_TEXT = "nearly every row has its own text"
 TIME_SHARE = 0.99
+CYCLES: dict[Part, int] = {"hour": 1, "weekday": 7, "month": 365}
+"""Parts of a date that are proposed, and the days after which they come round again."""
 TIME_PATTERN = re.compile(r"\d[-/:. T]\d|\d\s+[A-Za-z]{3}|[A-Za-z]{3,9}\s+\d")
 ID_WORDS = frozenset({"id", "ids", "key", "uuid", "guid", "identifier", "number", "no", "nr", "code", "ref", "instant"})
 INDEX_WORDS = frozenset({"index", "idx", "row", "unnamed"})
@@ -42,6 +46,8 @@ class Column:
     """Filled cells that do not go with the role (words in a quantity); their rows will be quarantined."""
     names_rows: bool = False
     """Every filled cell is different, and text or whole numbers."""
+    parts: tuple[Part, ...] = ()
+    """Of times: calendar features that the rows can teach."""
 
 
 def look_at(values: pd.Series) -> Column:
@@ -53,7 +59,11 @@ def look_at(values: pd.Series) -> Column:
     own = len(filled) > 1 and distinct == len(filled) and whole
     role, why, bad = _role(filled, name, distinct, len(values))
     names_rows = own and not pd.api.types.is_bool_dtype(values.dtype)
-    return Column(name, str(values.dtype), role, why, distinct, int(empty.sum()), bad, names_rows)
+    parts: tuple[Part, ...] = ()
+    if role == "time":
+        parts, why, unread = _calendar(filled)
+        bad = max(bad, unread)
+    return Column(name, str(values.dtype), role, why, distinct, int(empty.sum()), bad, names_rows, parts)
 
 
 def words_of(name: str) -> list[str]:
@@ -103,6 +113,18 @@ def _text_role(filled: pd.Series, distinct: int) -> tuple[Role, str, int]:
     if distinct > max(MOST_LABELS, NAMES_SHARE * len(filled)) or (distinct == len(filled) and len(filled) > 20):
         return "drop", OWN_TEXT, 0
     return "categorical", "", 0
+
+
+def _calendar(filled: pd.Series) -> tuple[tuple[Part, ...], str, int]:
+    """Parts of a date whose cycle the rows go through twice, why there are none, and cells that are no dates."""
+    moments, refused = read(filled, "UTC")
+    if refused.mean() > 1 - TIME_SHARE:
+        return (), "it holds points in time that are not written in ISO 8601", 0
+    known = moments[~np.isnat(moments)]
+    days = (known.max() - known.min()) / np.timedelta64(1, "D")
+    parts = tuple(part for part, cycle in CYCLES.items() if days >= 2 * cycle and np.ptp(part_of(known, part)) > 0)
+    why = "" if parts else "it holds points in time that lie within two weeks"
+    return parts, why, int(refused.sum()) if parts else 0
 
 
 def _are_times(filled: pd.Series) -> bool:

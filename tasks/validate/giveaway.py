@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tasks.core.recipe import DatetimeFeature
 from tasks.core.rows import content_hashes
+from tasks.transforms.dates import part_of, read
 from tasks.validate.candidate import Candidate
 from tasks.validate.cells import as_numbers
 from tasks.validate.linear import smallest_explaining_set
@@ -72,17 +74,29 @@ def find(labelled: Candidate) -> tuple[Giveaway, ...]:
     if len(rows) < MINIMUM_ROWS or target.nunique() < 2:
         return ()
     numeric = set(labelled.numeric)
+    ordered = numeric | set(labelled.dates)
+    told = {name: _as_told(rows[name], labelled.dates.get(name)) for name in labelled.columns}
     if labelled.problem == "classification":
         classes = pd.factorize(target.astype(str), sort=True)[0]
-        single = [name for name in labelled.columns if _tells_class(rows[name], classes, name in numeric)]
+        single = [name for name, of in told.items() if any(_tells_class(part, classes, name in ordered) for part in of)]
         how = "its values tell the class without an error"
     else:
         quantity = _scaled(as_numbers(target).to_numpy())
-        single = [name for name in labelled.columns if _tells_quantity(rows[name], quantity, name in numeric)]
+        single = [
+            name for name, of in told.items() if any(_tells_quantity(part, quantity, name in ordered) for part in of)
+        ]
         how = "it orders the rows as the target does"
     alone = tuple(Giveaway((name,), how) for name in single)
     rest = [name for name in labelled.columns if name in numeric and name not in single]
     return alone + tuple(_sums(rows, rest, _responses(target, labelled.problem)))
+
+
+def _as_told(values: pd.Series, date: DatetimeFeature | None) -> list[pd.Series]:
+    """A column as a model sees it: of a date its parts, each as a number."""
+    if date is None:
+        return [values]
+    moments = read(values, date.timezone)[0]
+    return [pd.Series(part_of(moments, part), index=values.index) for part in date.parts]
 
 
 def _responses(target: pd.Series, problem: str) -> Numbers:

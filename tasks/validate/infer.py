@@ -56,7 +56,7 @@ def infer(frame: pd.DataFrame, target: str) -> Inference:
         problem=problem,
         id=identifier,
         time=time,
-        columns=tuple(_other_times_left_out(item, time) for item in _within_budget(columns, frame)),
+        columns=tuple(_other_time(item, time) for item in _within_budget(columns, frame)),
         rows=len(frame),
         labelled=int((~is_empty(frame[target])).sum()),
     )
@@ -69,7 +69,8 @@ def infer(frame: pd.DataFrame, target: str) -> Inference:
 
 
 def _require_a_feature(found: Inference) -> None:
-    if any(column.role != "drop" for column in found.columns if column.name not in (found.id, found.time)):
+    given = [column for column in found.columns if column.name not in (found.id, found.time)]
+    if found.dated or any(column.role != "drop" for column in given):
         return
     why = {found.id: "it identifies the rows", found.time: "it orders the rows in time"}
     shown = [f"'{column.name}' ({why.get(column.name, column.why)})" for column in found.columns[:10]]
@@ -93,7 +94,8 @@ def recipe_of(found: Inference, name: str = "new", reader: dict[str, Any] | None
     data: dict[str, Any] = {"reader": reader or {"kind": "csv", "path": "data.csv"}, "target": found.target}
     data |= {"id": found.id} if found.id is not None else {}
     data |= {"time": found.time} if found.time is not None else {}
-    features = {column: feature.model_dump() for column, feature in found.declared.items()}
+    declared = found.declared.items()
+    features = {column: feature.model_dump(mode="json", exclude={"timezone"}) for column, feature in declared}
     data |= {"features": features} if features else {}
     data |= {"split": {"kind": "time"}} if found.split == "time" else {}
     gates: dict[str, Any] = {"promotion": {"margin": found.margin}}
@@ -153,8 +155,11 @@ def _time_of(columns: list[Column], rows: int) -> str | None:
     return times[0].name if times else None
 
 
-def _other_times_left_out(column: Column, time: str | None) -> Column:
-    return replace(column, role="drop") if column.role == "time" and column.name != time else column
+def _other_time(column: Column, time: str | None) -> Column:
+    """A time that does not order the rows is a feature, or is left out where the rows cannot teach it."""
+    if column.role != "time" or column.name == time:
+        return column
+    return replace(column, role="datetime" if column.parts else "drop")
 
 
 def _within_budget(columns: list[Column], frame: pd.DataFrame) -> list[Column]:
@@ -184,11 +189,14 @@ def _without_giveaways(found: Inference, frame: pd.DataFrame) -> tuple[Inference
         sound &= ~is_not_a_number(looked.frame[name])
     giveaways = find(looked.rows(sound))
     leaking = {name for giveaway in giveaways for name in giveaway.columns}
-    columns = tuple(
-        replace(item, role="drop", why="it gives the target away") if item.name in leaking else item
-        for item in found.columns
-    )
+    columns = tuple(_given_away(item) if item.name in leaking else item for item in found.columns)
     return replace(found, columns=columns), giveaways
+
+
+def _given_away(column: Column) -> Column:
+    # A time that gives the target away orders the rows all the same.
+    role = column.role if column.role == "time" else "drop"
+    return replace(column, role=role, parts=(), why="it gives the target away")
 
 
 def _split(found: Inference, frame: pd.DataFrame) -> Inference:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tasks.core.contracts import Gate
-from tasks.core.recipe import Feature, Problem
+from tasks.core.recipe import DatetimeFeature, Feature, Problem
 from tasks.validate.candidate import DROP, NUMERIC
 from tasks.validate.columns import Column
 
@@ -40,13 +40,20 @@ class Inference:
     """Sentences for the person who asked."""
 
     @property
+    def dated(self) -> Column | None:
+        """The column that orders the rows, where it is a feature as well."""
+        return next((column for column in self.columns if column.name == self.time and column.parts), None)
+
+    @property
     def declared(self) -> dict[str, Feature]:
         """Columns whose kind the recipe has to name, because their dtype says something else."""
         chosen: dict[str, Feature] = {}
         for column in self.columns:
-            if column.name in (self.target, self.id, self.time):
+            if column.parts and column.role in ("datetime", "time"):
+                chosen[column.name] = DatetimeFeature(kind="datetime", parts=column.parts)
+            elif column.name in (self.target, self.id, self.time):
                 continue
-            if column.role == "drop":
+            elif column.role == "drop":
                 chosen[column.name] = DROP
             elif column.role == "numeric" and not pd.api.types.is_numeric_dtype(column.dtype):
                 chosen[column.name] = NUMERIC

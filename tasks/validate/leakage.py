@@ -12,9 +12,16 @@ from scipy.spatial import cKDTree
 
 from tasks.core.contracts import Gate
 from tasks.core.features import parts_of
-from tasks.core.recipe import CategoricalFeature, ImageFeature, NumericFeature, SeriesFeature, TextFeature
+from tasks.core.recipe import (
+    CategoricalFeature,
+    DatetimeFeature,
+    ImageFeature,
+    NumericFeature,
+    SeriesFeature,
+    TextFeature,
+)
 from tasks.validate.candidate import Candidate
-from tasks.validate.cells import as_numbers
+from tasks.validate.cells import as_numbers, seconds_of
 from tasks.validate.chance import COARSER, Cells, repeats_are_natural, sample_of
 from tasks.validate.giveaway import find
 
@@ -130,6 +137,9 @@ def coordinates(candidate: Candidate, frame: pd.DataFrame) -> tuple[npt.NDArray[
         elif isinstance(feature, NumericFeature):
             numbers = as_numbers(frame[name]).to_numpy()
             columns.append(_scaled(numbers, _spread(numbers)))
+        elif isinstance(feature, DatetimeFeature):
+            seconds = seconds_of(frame[name], feature.timezone)
+            columns.append(_scaled(seconds, _spread(seconds)))
         else:
             columns.append(_labels(frame[name]))
         told = isinstance(feature, CategoricalFeature | TextFeature)

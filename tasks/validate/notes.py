@@ -26,6 +26,7 @@ def notes_of(found: Inference, giveaways: Sequence[Giveaway], rare: Sequence[Any
         + (f" of {found.rows}." if found.labelled < found.rows else "."),
         *(f"Left out: {giveaway.sentence(found.target)}." for giveaway in giveaways),
         *_roles(found),
+        *_calendars(found),
         *_left_out(found),
         *_quarantined(found, rare),
         *_warnings(found),
@@ -43,6 +44,17 @@ def _roles(found: Inference) -> Iterator[str]:
         yield f"Rows are ordered by '{found.time}'; the split is random, {{kind: time}} would hold out the newest."
 
 
+def _calendars(found: Inference) -> Iterator[str]:
+    for column in found.columns:
+        if column.parts:
+            yield f"Of '{column.name}' the model is told the {_joined(column.parts)}, as calendar features."
+
+
+def _joined(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', the '.join(first)} and the {last}" if first else last
+
+
 def _left_out(found: Inference) -> Iterator[str]:
     reasons: dict[str, list[str]] = {}
     for column in found.columns:
@@ -58,8 +70,9 @@ def _left_out(found: Inference) -> Iterator[str]:
 
 def _quarantined(found: Inference, rare: Sequence[Any]) -> Iterator[str]:
     for column in found.columns:
-        if column.role == "numeric" and column.bad:
-            yield f"'{column.name}' is taken as numbers; {column.bad} rows with something else in it go to quarantine."
+        if column.role in ("numeric", "datetime") and column.bad:
+            what = "numbers" if column.role == "numeric" else "dates"
+            yield f"'{column.name}' is taken as {what}; {column.bad} rows with something else in it go to quarantine."
     if rare:
         shown = ", ".join(f"'{label}'" for label in rare[:LISTED])
         yield (

@@ -1,4 +1,4 @@
-"""Rules every row must meet, with or without a suite: an id, numbers where numbers belong, a time to split by."""
+"""Rules every row must meet, with or without a suite: an id, numbers and dates where they belong, a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from tasks.validate.candidate import Candidate, must_be_numbers
-from tasks.validate.cells import is_empty, is_not_a_number, is_not_a_time
+from tasks.validate.cells import is_empty, is_not_a_date, is_not_a_number, is_not_a_time
 
 
 def broken_rules(candidate: Candidate, leave_out: Iterable[str] = ()) -> list[tuple[str, str]]:
@@ -32,6 +32,8 @@ def _rules(candidate: Candidate) -> Iterator[tuple[str, str, pd.Series]]:
         yield data.id, "must not be null", is_empty(frame[data.id])
     for name in must_be_numbers(candidate):
         yield name, "not a number", is_not_a_number(frame[name])
+    for name, feature in candidate.dates.items():
+        yield name, "not a date in ISO 8601", is_not_a_date(frame[name], feature.timezone)
     if data.time is not None and data.time in frame.columns:
         yield data.time, "not a time", is_not_a_time(frame[data.time])
         if data.split.kind == "time":

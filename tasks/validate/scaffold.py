@@ -125,7 +125,11 @@ def _gates(gates: dict[str, Any], found: Inference) -> Iterator[str]:
 
 
 def _flow(values: dict[str, Any]) -> str:
-    return "{" + ", ".join(f"{key}: {_scalar(value)}" for key, value in values.items()) + "}"
+    return "{" + ", ".join(f"{key}: {_listed(value)}" for key, value in values.items()) + "}"
+
+
+def _listed(value: Any) -> str:
+    return f"[{', '.join(_scalar(item) for item in value)}]" if isinstance(value, list) else _scalar(value)
 
 
 def _scalar(value: Any, *, key: bool = False) -> str:

@@ -13,7 +13,7 @@ from tasks.core.contracts import Gate
 from tasks.core.features import columns_of
 from tasks.core.recipe import Data, DropFeature
 from tasks.validate.candidate import Candidate, must_be_numbers
-from tasks.validate.cells import is_empty, is_not_a_time, share_of_numbers
+from tasks.validate.cells import is_empty, is_not_a_date, is_not_a_time, share_of_numbers
 
 WRONG_TYPE_BELOW = 0.5
 """A column of numbers or times less than half of whose filled cells are one is of the wrong type.
@@ -102,12 +102,18 @@ def _wrong_type(candidate: Candidate) -> dict[str, str]:
     frame = candidate.frame
     wrong = {name: "numbers" for name in must_be_numbers(candidate) if share_of_numbers(frame[name]) < WRONG_TYPE_BELOW}
     time = candidate.data.time
-    if time is not None and time in frame.columns:
-        filled = int((~is_empty(frame[time])).sum())
-        unreadable = int(is_not_a_time(frame[time]).sum())
-        if filled and 1 - unreadable / filled < WRONG_TYPE_BELOW:
-            wrong[time] = "times"
+    if time is not None and time in frame.columns and _mostly(is_not_a_time(frame[time]), frame[time]):
+        wrong[time] = "times"
+    for name, feature in candidate.dates.items():
+        if _mostly(is_not_a_date(frame[name], feature.timezone), frame[name]):
+            wrong.setdefault(name, "dates in ISO 8601")
     return wrong
+
+
+def _mostly(refused: pd.Series, values: pd.Series) -> bool:
+    """Whether too many of the filled cells [N] are refused."""
+    filled = int((~is_empty(values)).sum())
+    return bool(filled) and 1 - int(refused.sum()) / filled < WRONG_TYPE_BELOW
 
 
 def _changed(candidate: Candidate) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.core.errors import RequestError
 from tasks.core.features import columns_of, inputs_of, least_vocabulary, resolve
-from tasks.core.recipe import Data
+from tasks.core.recipe import Data, DatetimeFeature
 
 
 def data(**fields) -> Data:
@@ -36,11 +36,14 @@ def test_kinds_are_inferred_from_dtypes_in_the_order_of_the_frame() -> None:
         "b": "categorical",
         "n": "numeric",
         "nullable": "numeric",
-        "t": "drop",
+        "t": "datetime",
         "word": "categorical",
         "c": "categorical",
     }
-    assert columns_of(features) == ("b", "n", "nullable", "word", "c")
+    assert columns_of(features) == ("b", "n", "nullable", "t", "word", "c")
+    assert features["t"] == DatetimeFeature(kind="datetime", parts=("hour", "weekday", "month"), timezone="UTC")
+    spans = ["timedelta64[ns]", "period[D]", "interval"]
+    assert set(kinds(resolve(dict(zip("abc", spans, strict=True)), data())).values()) == {"drop"}
 
 
 def test_id_time_group_and_target_are_never_inferred_features() -> None:
@@ -81,6 +84,16 @@ def test_a_series_covers_its_steps_and_a_text_is_one_column() -> None:
 def test_an_answer_cannot_be_a_feature(role: str) -> None:
     with pytest.raises(RequestError, match=rf"data.features.secret .* data.{role}"):
         resolve({"secret": "int64"}, data(**{role: "secret"}, features={"secret": {"kind": "numeric"}}))
+
+
+def test_the_time_is_a_feature_only_as_a_date() -> None:
+    columns = {"when": "object", "a": "int64"}
+    assert kinds(resolve(columns, data(time="when"))) == {"a": "numeric"}
+    dated = data(time="when", split={"kind": "time"}, features={"when": {"kind": "datetime"}})
+    assert columns_of(resolve(columns, dated)) == ("when", "a")
+    with pytest.raises(RequestError) as caught:
+        resolve(columns, data(time="when", features={"when": {"kind": "categorical"}}))
+    assert "let it be {kind: datetime}" in caught.value.remedy
 
 
 def test_dropping_the_id_by_hand_is_harmless() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows import cross_validating, cross_validation, fitting
+from flows import cross_validating, cross_validation, fitting, trial
 from flows.cli.cross_validate import _answer
 from flows.cross_validation import Fold, cross_validate, spreads
 from tasks.core import splits
@@ -115,6 +115,20 @@ def test_classes_are_known_in_every_fold(tmp_path: Path):
     found = cross_validate(recipe("classification"), frame, 5, tmp_path, FOLDER)
     assert all(fold.metrics["accuracy"] > fold.baseline["accuracy"] for fold in found)
     assert all(set(fold.metrics) | set(fold.undefined) == set(CLASSIFICATION_METRICS) for fold in found)
+
+
+def test_folds_of_classes_are_stratified_and_those_of_a_trial_are_the_same(tmp_path: Path):
+    frame = rows()
+    frame["y"] = np.where(np.arange(300) < 12, "rare", "common")
+    asked = recipe("classification")
+    found = cross_validate(asked, frame, 4, tmp_path, FOLDER)
+    assert all(fold.rows["test"] == 75 and "roc_auc" in fold.metrics for fold in found)
+    # The best constant answer is right on all but the three rare rows of each fold.
+    assert [fold.baseline["accuracy"] for fold in found] == [72 / 75] * 4
+    seen = trial.Rows(frame.sort_values("row_id", ignore_index=True), pd.Series("train", index=frame.index))
+    parts = [trial._fold_parts(seen, asked, 4, fold) for fold in range(4)]
+    assert [(part["validation"]["y"] == "rare").sum() for part in parts] == [3, 3, 3, 3]
+    assert [len(part["train"]) for part in parts] == [225] * 4
 
 
 def test_mean_and_spread_by_hand():

@@ -143,7 +143,7 @@ def test_data_that_cannot_be_prepared_are_refused(change, problem, says, tmp_pat
 def test_a_gap_in_a_held_out_row_is_refused_where_nothing_is_imputed(tmp_path):
     frame = rows().assign(x=1.0)
     frame.loc[frame.index[splits.assign(frame, recipe().data) == "test"][0], "x"] = None
-    strict = recipe().model_copy(update={"transforms": recipe().transforms.model_copy(update={"impute": "none"})})
+    strict = recipe().model_copy(update={"transforms": recipe().transforms.model_copy(update={"impute": "refuse"})})
     with pytest.raises(RequestError, match=r"test rows .* The column 'x' has 1 missing values"):
         prepared(frame, tmp_path, strict)
 

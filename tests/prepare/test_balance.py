@@ -206,6 +206,17 @@ def test_with_categories_it_is_smote_nc_and_a_made_row_has_one_category_and_a_wh
     assert np.allclose(new[~flagged, 1], unpacked[~flagged, 1], atol=1e-6)
 
 
+def test_a_made_row_has_a_whole_mask_and_0_where_it_has_no_number(tmp_path):
+    frame = rows().drop(columns=["colour", "shape"])
+    made(tmp_path / "smote", {"kind": "smote", "neighbours": 3}, frame, transforms={"impute": "none"})
+    found, _, listed = read(tmp_path / "smote")
+    new = found[listed["synthetic"].to_numpy(dtype=bool)]
+    # height, weight, their masks
+    assert found.shape[1] == 4 and set(np.unique(new[:, 2:])) == {0.0, 1.0} and (new[:, 2] == 1).all()
+    gone = new[:, 3] == 0
+    assert 0 < gone.sum() < len(new) and (new[gone, 1] == 0).all() and len(np.unique(new[~gone, 1])) > 100
+
+
 def test_nothing_is_made_where_nothing_is_missing(tmp_path):
     made(tmp_path / "plain", None)
     for name, settings in KINDS.items():
@@ -228,8 +239,22 @@ SPEC = {"state": {"kind": "tabular", "numeric": [], "categorical": []}, "classes
             "neighbours is 5, and the class 'rare' has 2 training rows",
             "Set neighbours to 1 or fewer",
         ),
+        (
+            {
+                **SPEC,
+                "state": {
+                    "kind": "tabular",
+                    "numeric": [{"gaps": False}],
+                    "categorical": [],
+                    "dates": [{"column": "when"}],
+                },
+            },
+            1,
+            "what lies between the calendar features of 'when' is no date",
+            "Use oversample",
+        ),
     ],
-    ids=["categories alone", "images", "a class of two"],
+    ids=["categories alone", "images", "a class of two", "dates"],
 )
 def test_rows_that_cannot_be_made_up_are_refused_in_one_sentence(spec, neighbours, says, remedy):
     targets = np.array([0] * 9 + [1] * 2)

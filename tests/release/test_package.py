@@ -99,10 +99,29 @@ def test_what_it_cannot_take_is_refused_in_one_sentence_naming_the_column(model:
 
 
 def test_a_gap_is_refused_where_the_recipe_imputes_nothing(make_model: Callable[..., Any], shared_home: Any):
-    made = make_model("gapless", frame=make_model("gappy", steps=0).frame.dropna(), transforms={"impute": "none"})
+    made = make_model("gapless", frame=make_model("gappy", steps=0).frame.dropna(), transforms={"impute": "refuse"})
     model = runs.load(shared_home, make_package(*made.inputs).model_uri)
     with pytest.raises(ValueError, match=r"The column 'income' has 1 missing values, and this model imputes none."):
         model.predict(pd.DataFrame({"age": [30], "income": [None], "member": [1], "region": ["north"]}))
+
+
+def test_gaps_that_nothing_stands_for_are_masked_inside_the_model_as_in_training(
+    make_model: Callable[..., Any], shared_home: Any
+):
+    made = make_model("masked", transforms={"impute": "none"})
+    stored = make_package(*made.inputs)
+    model = runs.load(shared_home, stored.model_uri)
+    test = pd.read_parquet(shared_home.path(made.evaluated.predictions))
+    rows = pd.read_parquet(next((shared_home.path(made.versioned.folder) / "rows").glob("*.parquet")))
+    asked = rows.set_index("row_id").loc[test["row_id"], FEATURES]
+    assert asked["income"].isna().any()
+    assert np.abs(model.predict(asked)["probability_1"].to_numpy() - test["probability_1"].to_numpy()).max() < 1e-5
+    # No training row lacked an age.
+    found = model.predict(asked.assign(age=np.nan))
+    assert found.notna().all().all() and not np.allclose(found["probability_1"], test["probability_1"])
+    golden = packaged.verified(shared_home, "masked", stored.version).read("golden.json")
+    assert golden["inputs"][-1] == dict.fromkeys(FEATURES)
+    assert "fills no gap and is told of each by a mask" in shared_home.path(stored.card).read_text()
 
 
 def test_regression_answers_in_the_targets_unit(make_model: Callable[..., Any], shared_home: Any):

@@ -90,7 +90,7 @@ def test_golden_texts_are_known_tokens_and_one_nobody_has_seen_and_golden_series
     assert {len(text.split()) for text in texts[:-3]} == set(range(1, 8))
     channel = {"fill": 5.0, "fences": None, "shift": 5.0, "scale": 2.0}
     series = {"kind": "series", "columns": ["s_0", "s_1", "s_2"], "input_shape": [3, 2], "channels": [channel]}
-    for impute, torn in (("median", 1), ("none", 0)):
+    for impute, torn in (("median", 1), ("none", 0), ("refuse", 0)):
         there = golden_frame({**series, "impute": impute}).notna().to_numpy()
         assert there[0].all() and not there[-1].any()
         assert {tuple(row) for row in there[:-2].tolist()} >= {(True, False, False), (True, True, True)}

@@ -84,7 +84,7 @@ def test_the_shape_is_known_before_anything_is_fitted_and_says_which_part_is_the
     ],
 )
 def test_a_frame_that_one_part_cannot_take_is_refused(changed: dict[str, Any], says: str) -> None:
-    state = fit(FRAME.dropna(), SERIES | COLUMNS, Transforms(impute="none"))
+    state = fit(FRAME.dropna(), SERIES | COLUMNS, Transforms(impute="refuse"))
     with pytest.raises(ValueError, match=says):
         check_frame(FRAME.assign(**changed), {"state": state})
     with pytest.raises(ValueError, match="The column 'kind' is missing"):

@@ -61,6 +61,7 @@ IMPUTERS = {
     "median": SimpleImputer(strategy="median"),
     "constant": SimpleImputer(strategy="constant", fill_value=-5.5),
     "none": None,
+    "refuse": None,
 }
 
 
@@ -176,7 +177,12 @@ def test_flags_beside_pixels_are_refused():
     [
         ({"impute": "constant"}, "transforms.fill_value must say which number"),
         ({"fill_value": 1.0}, "transforms.impute is median; set impute to constant, or remove fill_value"),
-        ({"impute": "none", "missing_flag": "always"}, "transforms.missing_flag is always"),
+        ({"impute": "refuse", "missing_flag": "always"}, "transforms.missing_flag is always, .* refuse leaves no gap"),
+        (
+            {"impute": "none", "missing_flag": "always"},
+            "missing_flag is always, .* none has a mask beside every number",
+        ),
+        ({"impute": "none", "missing_flag": "never"}, "missing_flag is never, .* none has a mask beside every number"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(settings, says):

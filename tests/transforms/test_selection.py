@@ -14,7 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
 from tasks.core.errors import RequestError
-from tasks.core.recipe import CategoricalFeature, DropFeature, ImageFeature, NumericFeature, Recipe
+from tasks.core.recipe import CategoricalFeature, DatetimeFeature, DropFeature, ImageFeature, NumericFeature, Recipe
 from tasks.core.selection import Importance, NoSelection, Redundancy, SelectBlock
 from tasks.prepare.arrays import prepare
 from tasks.transforms import selection
@@ -155,6 +155,15 @@ def test_many_rows_are_thinned_evenly(monkeypatch):
     found = select(table, FEATURES, classes(), "classification", Redundancy())
     every = table.iloc[np.unique(np.linspace(0, 399, 100).astype(int))]
     assert found.left_out["b"] == f"|r| = {abs(np.corrcoef(every['a'], every['b'])[0, 1]):.3f} with a"
+
+
+def test_a_date_stays_and_is_not_counted():
+    dated = {"when": DatetimeFeature(kind="datetime"), **FEATURES}
+    table = frame().assign(when="2024-01-01")
+    for settings in (Redundancy(), Importance(keep=2)):
+        found = select(table, dated, classes(), "classification", settings)
+        assert found.left_out == select(frame(), FEATURES, classes(), "classification", settings).left_out
+        assert found.features["when"].kind == "datetime"
 
 
 @pytest.mark.parametrize(

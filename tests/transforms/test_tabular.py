@@ -150,12 +150,12 @@ def test_no_rows_give_no_inputs():
 )
 def test_a_frame_that_breaks_the_contract_is_refused_naming_the_column(frame, says):
     with pytest.raises(ValueError) as caught:
-        check_frame(frame, {"state": fitted([1.0, 2.0], impute="none")})
+        check_frame(frame, {"state": fitted([1.0, 2.0], impute="refuse")})
     assert says in str(caught.value)
 
 
 def test_a_frame_that_keeps_the_contract_passes():
-    check_frame(pd.DataFrame({"x": [1, 2]}), {"state": fitted([1.0, 2.0], impute="none")})
+    check_frame(pd.DataFrame({"x": [1, 2]}), {"state": fitted([1.0, 2.0], impute="refuse")})
     check_frame(pd.DataFrame({"x": [None, "3", " "]}), {"state": fitted([1.0, 2.0])})
 
 
@@ -169,8 +169,8 @@ def test_integers_beyond_any_float_count_as_gaps():
         (
             {"x": [1.0, None]},
             {"x": NUMBER},
-            {"impute": "none"},
-            "transforms.impute is none, and the column 'x' has 1 gaps",
+            {"impute": "refuse"},
+            "transforms.impute is refuse, and the column 'x' has 1 gaps",
         ),
         ({"x": [1.0]}, {"x": DropFeature(kind="drop")}, {}, "data.features leaves no column"),
         ({"x": pd.to_datetime(["2020-01-01"])}, {"x": NUMBER}, {}, "data.features.x: The column 'x' holds datetime64"),

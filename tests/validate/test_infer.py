@@ -129,16 +129,6 @@ def test_the_written_recipe_reads_like_one(tmp_path: Path) -> None:
     assert "12 kg" not in card and "## Questions for you" in card
 
 
-def test_one_time_orders_the_rows_and_other_times_are_left_out() -> None:
-    random = np.random.default_rng(1)
-    days = pd.date_range("2024-01-01", periods=300, freq="D")
-    frame = pd.DataFrame({"sent": days, "paid": days + pd.Timedelta(days=9), "x": random.normal(size=300)})
-    found = infer(frame.assign(y=frame["x"] + random.normal(size=300)), "y")
-    assert (found.time, found.split) == ("sent", "time")
-    assert {name: feature.kind for name, feature in found.declared.items()} == {"paid": "drop"}
-    assert "Left out: 'paid', because it holds points in time." in found.notes
-
-
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     frame = messy()
     found, files = written(tmp_path, frame, "churned?")
