@@ -28,7 +28,8 @@ class Relations:
     rows: int
     """Rows the matrix was computed from."""
     with_target: dict[str, float]
-    """Numeric and categorical feature -> strength; signed where a sign means something, NaN if undefined."""
+    """Numeric and categorical feature -> strength; signed where a sign means something, NaN if undefined. Empty where
+    no column is predicted."""
     signed: bool
     """Whether strengths of numeric features are correlations (regression, two classes) or ratios (more classes)."""
     pairs: tuple[tuple[str, str, float], ...]
@@ -49,12 +50,12 @@ def relate(table: Table) -> Relations:
     matrix = correlation(columns)
     signed = len(table.classes) <= 2
     strengths: dict[str, float] = {}
-    for name, values in table.numeric.items():
+    for name, values in table.numeric.items() if table.target_name else ():
         if signed:
             strengths[name] = float(correlation(np.column_stack([values, table.target]))[0, 1])
         else:
             strengths[name] = correlation_ratio(table.target, values)
-    for name, texts in table.categorical.items():
+    for name, texts in table.categorical.items() if table.target_name else ():
         codes = category_codes(texts)
         strengths[name] = cramers_v(codes, table.target) if table.classes else correlation_ratio(codes, table.target)
     return Relations(names, matrix, len(kept), strengths, signed, redundant_pairs(matrix, names))

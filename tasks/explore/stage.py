@@ -26,7 +26,7 @@ def explore(context: Context, versioned: Versioned) -> Explored:
     table = read_table(frame, recipe.data, recipe.problem)
     described = {name: describe(values) for name, values in table.numeric.items()}
     if recipe.problem == "regression":
-        described[recipe.data.target] = describe(table.target)
+        described[table.target_name] = describe(table.target)
     relations = relate(table)
     found = findings(table, described, relations)
     page = dataset_page(recipe.name, versioned.version, table, described, relations, found)

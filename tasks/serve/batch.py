@@ -33,9 +33,10 @@ class Serving:
     id_column: str | None
     reader: dict[str, Any]
     """The recipe's reader, as plain values."""
+    problem: str
 
 
-def predict_file(home: Home, model: str, source: Path, output: Path) -> dict[str, Any]:
+def predict_file(home: Home, model: str, source: Path, output: Path, *, latent: bool = False) -> dict[str, Any]:
     """Score every row of a CSV or Parquet file, in pieces that fit in memory.
 
     Args:
@@ -44,12 +45,14 @@ def predict_file(home: Home, model: str, source: Path, output: Path) -> dict[str
         source: File with the model's feature columns.
         output: File with the id column if there is one, `prediction_id`, `prediction`,
             `probability_<class>` and `model_version`. Written under another name, then renamed.
+        latent: Whether the latent features of a reconstruction follow its anomaly score, as `latent_<number>`.
 
     Returns:
         `rows`, `output`, `model` (`name`, `version`) and `journal`.
 
     Raises:
-        RequestError: no such model or file, another suffix, or rows the model cannot take.
+        RequestError: no such model or file, another suffix, rows the model cannot take, or a model that has no latent
+            features.
         GateError: the model's files are not those that were registered.
         ServiceError: registry or journal do not answer.
     """
@@ -62,13 +65,19 @@ def predict_file(home: Home, model: str, source: Path, output: Path) -> dict[str
             code="output",
         )
     serving = open_model(home, model)
+    if latent and serving.problem != "reconstruction":
+        raise RequestError(
+            f"--latent: {serving.name}/{serving.version} predicts a target, so it has no latent features.",
+            remedy="Leave --latent out.",
+            code="latent",
+        )
     batch, rows = uuid.uuid4().hex[:16], 0
     journal = Journal(home.journal)
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
         with files.writer(temporary, output.suffix) as write:
             for frame in files.pieces(source, serving.reader, serving.id_column):
-                scored = _scored(serving, frame, source, f"{batch}-", rows)
+                scored = _scored(serving, frame, source, f"{batch}-", rows, {"latent": True} if latent else None)
                 journal.append(_entries(serving, frame, scored))
                 write(scored)
                 rows += len(scored)
@@ -93,9 +102,10 @@ def open_model(home: Home, reference: str) -> Serving:
     """
     name, version = resolve(home, reference)
     model = packaged.verified(home, name, version)
-    data = model.read("recipe.json")["data"]
+    recipe = model.read("recipe.json")
+    data = recipe["data"]
     columns = model.read("transform.json")["state"]["columns"]
-    return Serving(name, version, model.scorer(home), tuple(columns), data["id"], data["reader"])
+    return Serving(name, version, model.scorer(home), tuple(columns), data["id"], data["reader"], recipe["problem"])
 
 
 def resolve(home: Home, model: str) -> tuple[str, str]:
@@ -117,9 +127,11 @@ def resolve(home: Home, model: str) -> tuple[str, str]:
     return name, version
 
 
-def _scored(serving: Serving, frame: pd.DataFrame, source: Path, prefix: str, before: int) -> pd.DataFrame:
+def _scored(
+    serving: Serving, frame: pd.DataFrame, source: Path, prefix: str, before: int, asked: dict[str, Any] | None
+) -> pd.DataFrame:
     try:
-        predictions = serving.scorer.predict(None, frame)
+        predictions = serving.scorer.predict(None, frame, asked)
     except ValueError as error:
         raise RequestError(f"{source}: {error}", remedy="Correct the file.", code="rows") from error
     ids = [f"{prefix}{before + number}" for number in range(len(frame))]

@@ -31,6 +31,8 @@ FAMILIES = [
     ({"kind": "recurrent", "cell": "lstm", "hidden": 6, "dropout": 0.5}, [5], 9),
     ({"kind": "transformer", "width": 8, "heads": 2, "layers": 1, "dropout": 0.5}, [5], 9),
     ({"kind": "bag_of_embeddings", "dropout": 0.5}, [5], 9),
+    ({"kind": "autoencoder", "hidden": [6], "latent": 2}, [3], 0),
+    ({"kind": "conv_autoencoder", "channels": [3, 4], "latent": 3}, [1, 8, 8], 0),
 ]
 """`model` section, the shape of one example, and of texts how many token ids there are; every family that drops out is
 made to."""
