@@ -10,6 +10,7 @@ from tasks.core import clock
 from tasks.core.errors import RequestError
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe
+from tasks.core.truth import has_truth
 from tasks.retrain.policy import Facts
 from tasks.stores import datasets, registry, triggers
 from tasks.stores.ledger import Entry, Ledger, parse_time
@@ -123,9 +124,9 @@ def _fresh(loaded: LoadedRecipe, home: Home, head: datasets.Head | None) -> int 
         frame = read_source(loaded)
     except RequestError:
         return None
-    if target not in frame.columns:
+    if target is not None and target not in frame.columns:
         return None
-    labelled = frame[frame[target].notna().to_numpy(dtype=bool)].reset_index(drop=True)
+    labelled = frame[has_truth(frame, target).to_numpy(dtype=bool)].reset_index(drop=True)
     if head is None:
         return len(labelled)
     found = identified(home, loaded.recipe.name, head.version, labelled)

@@ -23,7 +23,8 @@ from tasks.core.contracts import from_json, to_json
 from tasks.core.errors import RequestError
 from tasks.core.home import write_atomically
 from tasks.core.recipe import Recipe
-from tasks.evaluate.baseline import baseline_metrics
+from tasks.core.truth import truth_of
+from tasks.evaluate.baseline import trivial_metrics
 from tasks.prepare.arrays import labelled_rows
 
 Tell = Callable[[str], None]
@@ -116,11 +117,10 @@ def _one(recipe: Recipe, labelled: pd.DataFrame, parts: Parts, number: int, work
     folder = _folder(work, number)
     arrays = fitting.prepare_once(recipe, folder / "arrays", lambda: (labelled, parts))
     network, progress = fitting.train(recipe, arrays, folder / "train", recipe_folder)
-    truth = labelled.set_index("row_id")[recipe.data.target]
+    truth = truth_of(labelled.set_index("row_id"), recipe.data.target)
     metrics, undefined = fitting.measure(network, recipe, arrays, truth, "test")
-    target = recipe.data.target
-    learned, held_out = (parts[part][target].to_numpy() for part in ("train", "test"))
-    baseline, _ = baseline_metrics(recipe.problem, learned, held_out, arrays.prepared.classes)
+    learned, held_out = (truth_of(parts[part], recipe.data.target).to_numpy() for part in ("train", "test"))
+    baseline, _ = trivial_metrics(recipe.problem, learned, held_out, arrays.prepared.classes, arrays.folder, "test")
     return Fold(
         number=number + 1,
         rows=arrays.prepared.rows,

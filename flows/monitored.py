@@ -157,7 +157,8 @@ def markdown(found: Monitored) -> str:
     payload = found.payload
     window, report = payload["window"], payload["report"]
     lines = [f"# {found.order.name}: {verdict_word(found)}", "", found.reason, ""]
-    lines += [f"{window['rows']:,} rows ({window['labelled']:,} labelled) against version {found.order.champion}.", ""]
+    labelled = "" if found.order.loaded.recipe.data.target is None else f" ({window['labelled']:,} labelled)"
+    lines += [f"{window['rows']:,} rows{labelled} against version {found.order.champion}.", ""]
     performance = payload["performance"]
     if performance and not found.worse:  # what is worse stands in the reason
         lines += [f"Live performance: {performance['reason']}", ""]

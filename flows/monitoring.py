@@ -104,7 +104,8 @@ def _compared(order: Order, lines: list[Entry], late: Trigger | None, step: Step
     window = step("window", lambda: _window(order, reference, lines))
     if window.empty:
         return Monitored(order, None, monitored.NOTHING, trigger=late)
-    tell(f"{order.name}: looking at {len(window.rows):,} rows, {len(window.labelled):,} with a label it has not seen")
+    known = "with a label it has not seen" if reference.target is not None else "that it has not seen"
+    tell(f"{order.name}: looking at {len(window.rows):,} rows, {len(window.labelled):,} {known}")
     earlier = record.detections(lines, window.fingerprint, order.champion, window.origin)
     verdict = step("judge", lambda: judge(order.loaded.recipe, order.home, reference, window, earlier))
     if not verdict.judged:

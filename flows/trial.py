@@ -19,6 +19,7 @@ from tasks.core.errors import RequestError
 from tasks.core.hashing import json_sha256
 from tasks.core.load import LoadedRecipe, load_recipe
 from tasks.core.recipe import SMALLER_IS_BETTER, Recipe
+from tasks.core.truth import truth_of
 from tasks.core.tuning import LOSS
 from tasks.prepare.arrays import labelled_rows
 from tasks.stores.datasets import load_rows
@@ -138,7 +139,7 @@ def _trained(
     arrays = fitting.prepare_once(recipe, folder, lambda: (rows.frame, parts(rows)))
     work = work_of(task.study, task.trial) / str(fold)
     network, progress = fitting.train(recipe, arrays, work, loaded.folder, [after_epoch])
-    truth = rows.frame.set_index("row_id")[recipe.data.target]
+    truth = truth_of(rows.frame.set_index("row_id"), recipe.data.target)
     metrics, undefined = fitting.measure(network, recipe, arrays, truth, "validation")
     if progress.best_loss is None:
         return _Outcome(None, "the validation loss was never finite", {}, progress)

@@ -66,7 +66,8 @@ def _looked_at(found: Monitored, payload: dict[str, Any]) -> list[str]:
     span = f", {window['from']} to {window['to']}" if window["from"] else ""
     lines = [f"  looked at  {window['rows']:,} rows {origins[window['origin']]}{span}"]
     if window["labelled"]:
-        lines.append(f"             {window['labelled']:,} rows with a label that the champion was not trained on")
+        what = "rows" if found.order.loaded.recipe.data.target is None else "rows with a label"
+        lines.append(f"             {window['labelled']:,} {what} that the champion was not trained on")
     lines.append(f"  against    the rows that version {payload['champion']}, the champion, was made from")
     if found.repeated and found.line is not None:
         lines.append(f"  noted      {found.line.time[:16].replace('T', ' ')} UTC, when these rows were looked at first")

@@ -139,7 +139,39 @@ class BagOfEmbeddings(Block):
     """Share of the mean's numbers left out at random, while training."""
 
 
+class Autoencoder(Block):
+    """Dense autoencoder for flat inputs: through a few numbers and back (Hinton & Salakhutdinov, 2006)."""
+
+    kind: Literal["autoencoder"]
+    hidden: tuple[Annotated[int, Field(gt=0)], ...] = (64,)
+    """Neurons of each layer between the inputs and the latent features; the way back has the same in reverse."""
+    latent: int = Field(default=8, gt=0)
+    """Latent features: numbers that a row has to pass through, fewer than its inputs."""
+    activation: Activation = "relu"
+    """What follows each hidden layer."""
+
+
+class ConvAutoencoder(Block):
+    """Convolutional autoencoder for images: through a few numbers and back."""
+
+    kind: Literal["conv_autoencoder"]
+    channels: tuple[Annotated[int, Field(gt=0)], ...] = Field(default=(16, 32), min_length=1)
+    """Feature maps of each stage; a stage halves the image, and on the way back doubles it."""
+    latent: int = Field(default=16, gt=0)
+    """Latent features: numbers that an image has to pass through, fewer than its pixels."""
+
+
 Model = Annotated[
-    Mlp | Cnn | Perceptron | TabularResnet | Resnet | Recurrent | Transformer | BagOfEmbeddings | Custom,
+    Mlp
+    | Cnn
+    | Perceptron
+    | TabularResnet
+    | Resnet
+    | Recurrent
+    | Transformer
+    | BagOfEmbeddings
+    | Autoencoder
+    | ConvAutoencoder
+    | Custom,
     Field(discriminator="kind"),
 ]

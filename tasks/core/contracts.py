@@ -165,9 +165,9 @@ class Prepared:
     input_shape: tuple[int, ...]
     """Shape of one example, without the batch dimension."""
     output_size: int
-    """Number of classes, or 1 for regression."""
+    """Number of classes, 1 for regression, or the number of inputs for a reconstruction."""
     classes: tuple[str, ...]
-    """Class labels as text, in the order of the model's outputs; empty for regression."""
+    """Class labels as text, in the order of the model's outputs; empty where none are told apart."""
     feature_columns: tuple[str, ...]
     """Columns the model's frame must have, in order."""
     cutoff: str | None = None

@@ -10,7 +10,7 @@ from tasks.core.blocks import Block
 
 
 class AutoLoss(Block):
-    """Cross-entropy for classification, the mean squared error for regression."""
+    """Cross-entropy for classification, the mean squared error for everything else."""
 
     kind: Literal["auto"] = "auto"
 
@@ -64,7 +64,7 @@ class Huber(Block):
 
     kind: Literal["huber"] = "huber"
     delta: float = Field(default=1.0, gt=0)
-    """Error from which it is linear, in standard deviations of the target."""
+    """Error from which it is linear, in standard deviations of the target, or in the scaled units of the inputs."""
 
 
 class Quantile(Block):
@@ -95,6 +95,13 @@ Loss = Annotated[
 
 CLASSIFICATION_LOSSES = ("cross_entropy", "binary_cross_entropy", "focal", "hinge")
 REGRESSION_LOSSES = ("mse", "mae", "huber", "quantile")
+RECONSTRUCTION_LOSSES = ("mse", "mae", "huber")
+LOSSES: dict[str, tuple[str, ...]] = {
+    "classification": CLASSIFICATION_LOSSES,
+    "regression": REGRESSION_LOSSES,
+    "reconstruction": RECONSTRUCTION_LOSSES,
+}
+"""Problem → kinds of losses that go with it, beside `auto`."""
 SMOOTHED_LOSSES = ("auto", "cross_entropy", "binary_cross_entropy")
 """Losses of a distribution over the classes, which label smoothing can change."""
 
@@ -108,21 +115,15 @@ def misfit(loss: Loss, problem: str, *, weights: bool, smoothing: bool) -> str |
         weights: whether `training.class_weights` asks for weights.
         smoothing: whether `training.label_smoothing` is above 0.
     """
-    if problem == "regression":
-        if loss.kind in CLASSIFICATION_LOSSES:
-            return f"training.loss: {loss.kind} needs problem: classification; choose one of {_listed(problem)}"
-        if weights or smoothing:
-            field = "class_weights" if weights else "label_smoothing"
-            return f"training.{field} needs classes, and problem is regression; leave it out"
-    elif loss.kind in REGRESSION_LOSSES:
-        return f"training.loss: {loss.kind} needs problem: regression; choose one of {_listed(problem)}"
-    elif smoothing and loss.kind not in SMOOTHED_LOSSES:
+    if loss.kind not in ("auto", *LOSSES[problem]):
+        other = next(name for name, kinds in LOSSES.items() if loss.kind in kinds)
+        return f"training.loss: {loss.kind} needs problem: {other}; choose one of {', '.join(LOSSES[problem])}"
+    if problem != "classification" and (weights or smoothing):
+        field = "class_weights" if weights else "label_smoothing"
+        return f"training.{field} needs classes, and problem is {problem}; leave it out"
+    if smoothing and loss.kind not in SMOOTHED_LOSSES:
         return (
             f"training.label_smoothing changes a cross-entropy, and training.loss is {loss.kind}; "
             "set label_smoothing to 0, or loss to cross_entropy"
         )
     return None
-
-
-def _listed(problem: str) -> str:
-    return ", ".join(CLASSIFICATION_LOSSES if problem == "classification" else REGRESSION_LOSSES)

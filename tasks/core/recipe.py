@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from tasks.core import balance
-from tasks.core.architectures import Mlp, Model
+from tasks.core import balance, reconstruction
+from tasks.core.architectures import Autoencoder, Mlp, Model
 from tasks.core.blocks import Block
 from tasks.core.objective import misfit
 from tasks.core.preprocessing import Text, Transforms
@@ -22,14 +22,23 @@ from tasks.core.tuning import Tuning
 from tasks.core.tuning import misfit as tuning_misfit
 from tasks.core.upkeep import Alert, HybridPolicy, Monitoring, Retraining, Timetable
 
-Problem = Literal["classification", "regression"]
+Problem = Literal["classification", "regression", "reconstruction"]
 Part = Literal["hour", "weekday", "weekend", "day_of_month", "month", "day_of_year", "year"]
 
 COMPARED_CLASSIFICATION_METRICS = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "roc_auc", "log_loss")
 COMPARED_REGRESSION_METRICS = ("rmse", "mae", "r2")
+RECONSTRUCTION_METRICS = ("mae", "rmse")
 """Metrics that two models can be compared by: `tasks/core/stats` has a test of each, with a simulated error rate."""
 CLASSIFICATION_METRICS = (*COMPARED_CLASSIFICATION_METRICS, "pr_auc", "top_3", "brier", "ece")
 REGRESSION_METRICS = (*COMPARED_REGRESSION_METRICS, "mape")
+COMPARED: dict[str, tuple[str, ...]] = {
+    "classification": COMPARED_CLASSIFICATION_METRICS,
+    "regression": COMPARED_REGRESSION_METRICS,
+    "reconstruction": RECONSTRUCTION_METRICS,
+}
+"""Problem → metrics that two models can be compared by; the first decides where the recipe names none."""
+METRICS = COMPARED | {"classification": CLASSIFICATION_METRICS, "regression": REGRESSION_METRICS}
+"""Problem → its metrics."""
 SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "ece", "rmse", "mae", "mape"})
 
 
@@ -170,8 +179,8 @@ class Data(Block):
     """Where rows come from and what the columns mean."""
 
     reader: Reader
-    target: str
-    """Column to predict."""
+    target: str | None = None
+    """Column to predict; none for a reconstruction, which needs no labels."""
     id: str | None = None
     """Column that identifies a row; without one a row is known by a hash of its features."""
     time: str | None = None
@@ -206,7 +215,7 @@ class Data(Block):
     def _columns_agree(self) -> Data:
         if self.split.kind == "time" and self.time is None:
             raise ValueError("data.split.kind is time, so data.time must name the column that orders the rows")
-        if self.target in (self.id, self.time):
+        if self.target is not None and self.target in (self.id, self.time):
             raise ValueError(f"data.target '{self.target}' is also data.id or data.time; name a different column")
         file = getattr(self.reader, "file", None)
         if file not in (None, self.id) and not isinstance(self.features.get(str(file)), DropFeature):
@@ -224,7 +233,8 @@ class Promotion(Block):
     rule: Literal["auto", "superior", "non_inferior"] = "auto"
     """`auto`: superior where the recipe changed, non_inferior where only the data are newer."""
     metric: str | None = None
-    """Metric both models are compared by, one with a test of its own; none: accuracy or rmse."""
+    """Metric both models are compared by, one with a test of its own; none: accuracy, rmse, or for a reconstruction
+    mae, the mean anomaly score."""
     gain: float = Field(default=0.0, ge=0)
     """`superior`: shown to be better by more than this."""
     margin: float = Field(default=0.02, gt=0)
@@ -259,7 +269,7 @@ class Recipe(Block):
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
     """The registered model's name: lower-case letters, digits, - and _."""
     problem: Problem
-    """Tell classes apart, or predict a number."""
+    """Tell classes apart, predict a number, or reproduce each row, to say how unusual it is."""
     data: Data
     transforms: Transforms = Transforms()
     model: Model = Mlp()
@@ -274,7 +284,17 @@ class Recipe(Block):
     @property
     def metric(self) -> str:
         """The metric that decides promotion."""
-        return self.gates.promotion.metric or ("accuracy" if self.problem == "classification" else "rmse")
+        return self.gates.promotion.metric or COMPARED[self.problem][0]
+
+    @model_validator(mode="after")
+    def _problem_fits_the_data(self) -> Recipe:
+        if self.problem == "reconstruction" and "model" not in self.model_fields_set:
+            # Frozen from here on; a validator before the fields would make pydantic forget that it reads JSON.
+            object.__setattr__(self, "model", Autoencoder(kind="autoencoder"))
+        why = reconstruction.misfit(self.problem, self.data, self.model, self.transforms)
+        if why:
+            raise ValueError(why)
+        return self
 
     @model_validator(mode="after")
     def _window_fits_the_data(self) -> Recipe:
@@ -321,9 +341,7 @@ class Recipe(Block):
 
     @model_validator(mode="after")
     def _metrics_fit_the_problem(self) -> Recipe:
-        classes = self.problem == "classification"
-        known = CLASSIFICATION_METRICS if classes else REGRESSION_METRICS
-        compared = COMPARED_CLASSIFICATION_METRICS if classes else COMPARED_REGRESSION_METRICS
+        known, compared = METRICS[self.problem], COMPARED[self.problem]
         for field, name, choices in [
             ("gates.promotion.metric", self.metric, compared),
             *((f"gates.thresholds.{name}", name, known) for name in self.gates.thresholds),
@@ -353,8 +371,7 @@ class Recipe(Block):
     @model_validator(mode="after")
     def _tuning_fits_the_recipe(self) -> Recipe:
         sections = {"transforms": self.transforms, "model": self.model, "training": self.training}
-        classes = self.problem == "classification"
-        why = tuning_misfit(self.tuning, sections, CLASSIFICATION_METRICS if classes else REGRESSION_METRICS)
+        why = tuning_misfit(self.tuning, sections, METRICS[self.problem])
         if why:
             raise ValueError(why)
         return self

@@ -37,7 +37,7 @@ class Identity:
     """
 
     id: str | None
-    target: str
+    target: str | None
     columns: tuple[str, ...]
 
     def same_rows(self, other: Identity) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,52 @@ import torch
 from tasks.core.objective import Loss
 from tasks.metrics import codes, compute
 from tasks.optim import losses
+
+PIECE = 8192
+"""Rows looked at at once where inputs are read."""
+
+
+def trivial_metrics(
+    problem: str, training: Any, targets: Any, classes: Sequence[str], folder: Path, split: str
+) -> tuple[dict[str, float], dict[str, str]]:
+    """As `baseline_metrics`; for a reconstruction those of a predictor that gives the training rows' mean for each row.
+
+    Args:
+        problem: of the recipe.
+        training: as there.
+        targets: as there.
+        classes: as there.
+        folder: of the prepared arrays.
+        split: the part that `targets` are of.
+    """
+    if problem == "reconstruction":
+        return compute(problem, targets, mean_scores(folder, split))
+    return baseline_metrics(problem, training, targets, classes)
+
+
+def mean_scores(folder: Path, split: str) -> np.ndarray:
+    """Anomaly scores, float64 [N], of rows reproduced as the mean of the training rows, input by input.
+
+    The mean is the best constant by the mean squared error, and so by the metric rmse.
+    """
+    mean, inputs = _mean_inputs(folder), np.load(folder / f"{split}_inputs.npy", mmap_mode="r")
+    pieces = [np.asarray(inputs[start : start + PIECE], np.float64) for start in range(0, len(inputs), PIECE)]
+    return np.concatenate([np.sqrt(((piece - mean) ** 2).reshape(len(piece), -1).mean(axis=1)) for piece in pieces])
+
+
+def mean_loss(loss: Loss, folder: Path) -> float:
+    """The training's own loss on the validation rows, had the network given the training rows' mean for each."""
+    mean = torch.from_numpy(_mean_inputs(folder)).float()
+    inputs, total = np.load(folder / "validation_inputs.npy", mmap_mode="r"), 0.0
+    costs = losses.build(loss, "reconstruction")
+    for start in range(0, len(inputs), PIECE):
+        piece = torch.from_numpy(np.array(inputs[start : start + PIECE]))
+        total += float(costs(mean.expand(len(piece), *mean.shape), piece)) * len(piece)
+    return total / len(inputs)
+
+
+def _mean_inputs(folder: Path) -> np.ndarray:
+    return np.asarray(np.load(folder / "train_inputs.npy", mmap_mode="r").mean(axis=0, dtype=np.float64))
 
 
 def baseline_metrics(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from tasks.core.context import Context
 from tasks.core.contracts import Evaluated, Prepared, Trained, Versioned
-from tasks.evaluate.baseline import baseline_metrics, guess_loss
+from tasks.core.truth import truth_of
+from tasks.evaluate.baseline import guess_loss, mean_loss, trivial_metrics
 from tasks.evaluate.diagnosis import Diagnosis, diagnose
 from tasks.evaluate.gates import beats_baseline, finite, thresholds
 from tasks.evaluate.page import Evaluation, evaluation_page, read_history
+from tasks.evaluate.reconstructions import pairs
 from tasks.evaluate.score import SPLITS, Scored, load_network, score, split_metrics, training_rows
 from tasks.evaluate.slices import Slice, slices, slicing_columns
 from tasks.stores.datasets import load_rows
@@ -35,17 +39,16 @@ def evaluate(context: Context, versioned: Versioned, prepared: Prepared, trained
     )
     context.progress(0.1, "scoring validation and test rows")
     device = "cuda" if recipe.training.device != "cpu" and torch.cuda.is_available() else "cpu"
-    scored = score(network, folder, frame[recipe.data.target], device)
+    truth = truth_of(frame, recipe.data.target)
+    scored = score(network, folder, truth, device)
     results = {split: split_metrics(scored, split, recipe.problem, prepared.classes) for split in SPLITS}
     metrics = {split: values for split, (values, _) in results.items()}
     undefined = {split: reasons for split, (_, reasons) in results.items()}
-    training = frame[recipe.data.target].reindex(training_rows(folder)).to_numpy()
-    tested = scored.of("test")["target"].to_numpy()
-    baseline, without = baseline_metrics(recipe.problem, training, tested, prepared.classes)
-    numbers = {name: tensor.float().numpy() for name, tensor in weights.items()}
+    known, tested = truth.reindex(training_rows(folder)).to_numpy(), scored.of("test")["target"].to_numpy()
+    baseline, without = trivial_metrics(recipe.problem, known, tested, prepared.classes, folder, "test")
     unknown = {**without, **undefined["test"]}
     gates = (
-        finite(numbers, scored.bad_rows, trained.not_finite),
+        finite({name: tensor.float().numpy() for name, tensor in weights.items()}, scored.bad_rows, trained.not_finite),
         beats_baseline(recipe.metric, metrics["test"], baseline, unknown, prepared.rows["test"]),
         thresholds(recipe.gates.thresholds, metrics["test"], undefined["test"]),
     )
@@ -56,7 +59,7 @@ def evaluate(context: Context, versioned: Versioned, prepared: Prepared, trained
         name=recipe.name,
         problem=recipe.problem,
         metric=recipe.metric,
-        target=recipe.data.target,
+        target=recipe.data.target or "",
         classes=prepared.classes,
         scored=scored,
         metrics=metrics,
@@ -67,7 +70,8 @@ def evaluate(context: Context, versioned: Versioned, prepared: Prepared, trained
         history=history,
         best_epoch=trained.best_epoch,
         diagnosis=diagnosis.text,
-        inputs=folder / "test_inputs.npy" if len(prepared.input_shape) == 3 else None,
+        inputs=_images(prepared, folder),
+        pairs=_pairs(context, prepared, network, scored, device),
     )
     report = evaluation_page(evaluation).write(context.folder / "evaluation.html")
     predictions = context.folder / "predictions.parquet"
@@ -83,6 +87,20 @@ def evaluate(context: Context, versioned: Versioned, prepared: Prepared, trained
     )
 
 
+def _images(prepared: Prepared, folder: Path) -> Path | None:
+    """The test images; None where inputs are none."""
+    return folder / "test_inputs.npy" if len(prepared.input_shape) == 3 else None
+
+
+def _pairs(
+    context: Context, prepared: Prepared, network: nn.Module, scored: Scored, device: str
+) -> np.ndarray[Any, Any] | None:
+    """Images beside their reconstructions; None where there are none."""
+    images = _images(prepared, context.home.path(prepared.folder))
+    reproduced = context.recipe.problem == "reconstruction"
+    return pairs(network, images, scored, device) if images is not None and reproduced else None
+
+
 def _diagnosis(
     context: Context, prepared: Prepared, trained: Trained, history: Sequence[Mapping[str, Any]]
 ) -> Diagnosis:
@@ -90,7 +108,10 @@ def _diagnosis(
     recipe, folder = context.recipe, context.home.path(prepared.folder)
     known, targets = (np.load(folder / f"{split}_targets.npy") for split in ("train", "validation"))
     balanced = recipe.training.class_weights == "balanced"
-    guess = guess_loss(recipe.training.loss, recipe.problem, known, targets, prepared.output_size, balanced)
+    if recipe.problem == "reconstruction":
+        guess = mean_loss(recipe.training.loss, folder)
+    else:
+        guess = guess_loss(recipe.training.loss, recipe.problem, known, targets, prepared.output_size, balanced)
     return diagnose(history, trained.best_epoch, trained.stopped, guess if np.isfinite(guess) else None)
 
 

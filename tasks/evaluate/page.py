@@ -15,6 +15,7 @@ from tasks.core.contracts import Gate
 from tasks.core.recipe import SMALLER_IS_BETTER
 from tasks.evaluate.figures import classifier_figures, mistaken_images, regression_figures, training_figures
 from tasks.evaluate.mistakes import class_matrix, confusion_pairs, in_words, worst_rows
+from tasks.evaluate.reconstructions import pairs_picture, score_figures, scores_in_words
 from tasks.evaluate.score import Scored
 from tasks.evaluate.slices import Slice, gaps
 from tasks.report.heatmaps import confusion_matrix
@@ -34,6 +35,7 @@ class Evaluation:
     metric: str
     """The metric that decides promotion."""
     target: str
+    """Empty where none is predicted."""
     classes: tuple[str, ...]
     scored: Scored
     metrics: dict[str, dict[str, float]]
@@ -46,6 +48,13 @@ class Evaluation:
     diagnosis: str
     inputs: Path | None
     """test_inputs.npy of a recipe with images, [N, channels, H, W]; else None."""
+    pairs: np.ndarray | None = None
+    """The least usual test images and their reconstructions, [2, n, H, W], where images are reproduced."""
+
+    @property
+    def reproduces(self) -> bool:
+        """Whether predictions are anomaly scores."""
+        return self.problem == "reconstruction"
 
 
 def evaluation_page(evaluation: Evaluation) -> Page:
@@ -76,13 +85,16 @@ def _summary(page: Page, evaluation: Evaluation, test: pd.DataFrame) -> None:
     numbers: list[tuple[str, Any, str]] = [
         ("model gates", Badge(state), ", ".join(gate.name for gate in blocking) or "nothing stops this model"),
         (f"test {metric}", "undefined" if value is None else value, _interval(metric, value, len(test))),
-        (f"baseline {metric}", "undefined" if floor is None else floor, "a predictor that ignores the features"),
+        (
+            f"baseline {metric}",
+            "undefined" if floor is None else floor,
+            "the mean for every row" if evaluation.reproduces else "a predictor that ignores the features",
+        ),
         ("test rows", len(test), f"{count(len(evaluation.classes), 'class', 'classes')}" if evaluation.classes else ""),
     ]
     page.numbers(numbers)
-    page.heading("In words").points(
-        [*in_words(test, evaluation.classes), evaluation.diagnosis, *_gap_words(evaluation)]
-    )
+    words = scores_in_words(test) if evaluation.reproduces else in_words(test, evaluation.classes)
+    page.heading("In words").points([*words, evaluation.diagnosis, *_gap_words(evaluation)])
     page.heading("Gates").gates(evaluation.gates)
 
 
@@ -110,6 +122,14 @@ def _answers(page: Page, evaluation: Evaluation, test: pd.DataFrame) -> None:
     if not len(test):
         return
     classes = evaluation.classes
+    if evaluation.reproduces:
+        page.heading("Anomaly scores").text(
+            "The root of the mean squared difference between a row's scaled inputs and their reconstruction: 0 is "
+            "reproduced exactly, and more is less like the training rows. mae is the mean score, rmse the root of the "
+            "mean of their squares."
+        )
+        page.gallery(score_figures(evaluation.scored.frame), 430)
+        return
     if not classes:
         page.heading("Predictions and residuals").gallery(regression_figures(test, evaluation.target), 430)
         return
@@ -152,7 +172,7 @@ def _slices(page: Page, evaluation: Evaluation) -> None:
 
 
 def _mistakes(page: Page, evaluation: Evaluation, test: pd.DataFrame) -> None:
-    page.heading("Worst mistakes")
+    page.heading("Rows least like their reconstruction" if evaluation.reproduces else "Worst mistakes")
     page.note("Dots and images on this page are test rows: keep it where the data may be kept.")
     worst = worst_rows(test, evaluation.classes)
     if not len(worst):
@@ -165,12 +185,16 @@ def _mistakes(page: Page, evaluation: Evaluation, test: pd.DataFrame) -> None:
         page.figure(
             picture, "True class → what it was taken for, the surest mistakes first.", "Images of the worst mistakes"
         )
+    if evaluation.pairs is not None and evaluation.pairs.size:
+        scores = worst["loss"].to_numpy()[: evaluation.pairs.shape[1]]
+        caption = "Each image and what the network made of it, the highest score first."
+        page.figure(pairs_picture(evaluation.pairs, scores), caption, "The least usual images, with reconstructions")
     if evaluation.classes:
         columns = ["row", "batch", "true", "predicted", "−ln P(true)"]
         rows = zip(worst["row_id"], worst["batch"], worst["target"], worst["prediction"], worst["loss"], strict=True)
         cells: list[Sequence[Any]] = [(row, batch, str(true), str(said), loss) for row, batch, true, said, loss in rows]
     else:
-        columns = ["row", "batch", "absolute error"]
+        columns = ["row", "batch", "anomaly score" if evaluation.reproduces else "absolute error"]
         cells = list(zip(worst["row_id"], worst["batch"], worst["loss"], strict=True))
     page.table(columns, cells, "Rows by id; `evergreen data show` has their values")
 

@@ -20,6 +20,7 @@ from tasks.core.errors import RequestError
 from tasks.metrics import compute
 from tasks.models import build
 from tasks.models.predict import forward
+from tasks.models.scored import answering
 from tasks.transforms.outputs import predictions
 
 SPLITS = ("validation", "test")
@@ -73,7 +74,7 @@ def score(network: nn.Module, folder: Path, truth: pd.Series, device: str, split
     Args:
         network: in any mode; it is put into evaluation mode for the time.
         folder: `Prepared.folder`, absolute.
-        truth: the target in its own type and unit, by row_id.
+        truth: what the model ought to say, in its own type and unit, by row_id (`tasks/core/truth.py`).
         device: "cpu" or "cuda".
         splits: those that are scored; the files of no other one are opened.
     """
@@ -81,7 +82,7 @@ def score(network: nn.Module, folder: Path, truth: pd.Series, device: str, split
     parts, places, bad = [], [], {}
     for split in splits:
         rows = pd.read_parquet(folder / f"{split}_rows.parquet")
-        raw = forward(network, np.load(folder / f"{split}_inputs.npy", mmap_mode="r"), device)
+        raw = forward(answering(network, spec), np.load(folder / f"{split}_inputs.npy", mmap_mode="r"), device)
         said = predictions(raw, spec)
         bad[split] = int((~np.isfinite(raw)).reshape(len(raw), -1).any(axis=1).sum()) if len(raw) else 0
         rows = rows.assign(split=split, target=truth.reindex(rows["row_id"]).to_numpy())
@@ -111,10 +112,11 @@ def split_metrics(
     """
     frame = scored.of(split)
     if scored.bad_rows[split]:
-        from tasks.core.recipe import CLASSIFICATION_METRICS, REGRESSION_METRICS
+        from tasks.core.recipe import METRICS
 
-        names = CLASSIFICATION_METRICS if problem == "classification" else REGRESSION_METRICS
-        return {}, dict.fromkeys(names, f"the outputs of {scored.bad_rows[split]} {split} rows are not finite")
+        return {}, dict.fromkeys(
+            METRICS[problem], f"the outputs of {scored.bad_rows[split]} {split} rows are not finite"
+        )
     return compute(
         problem, frame["target"].to_numpy(), frame["prediction"].to_numpy(), probabilities_of(frame, classes), classes
     )

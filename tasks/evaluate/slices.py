@@ -69,7 +69,7 @@ def slices(
     Args:
         frame: rows of the predictions file [N].
         columns: the columns to slice by [N], row by row the same rows.
-        problem: "classification" or "regression".
+        problem: of the recipe.
         metric: the metric shown.
         classes: the model's classes; empty for regression.
     """

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tasks.core.features import parts_of, pixel_columns, resolve
 from tasks.core.recipe import Data, DatetimeFeature, Feature, ImageFeature, SeriesFeature
+from tasks.core.truth import truth_of
 from tasks.explore.calendars import Dates
 from tasks.report.boxes import fences
 from tasks.report.svg import TOO_LARGE
@@ -34,10 +35,11 @@ class Table:
     dates: dict[str, Dates]
     dropped: tuple[str, ...]
     target_name: str
+    """Empty where no column is predicted."""
     classes: tuple[str, ...]
     """Class labels as text, in order; empty for regression."""
     target: np.ndarray
-    """float64 [N]: number of the class, or the value; NaN where a row is unlabelled."""
+    """float64 [N]: number of the class, or the value; NaN where a row is unlabelled. 0 where none is predicted."""
 
     @property
     def labelled(self) -> np.ndarray:
@@ -66,7 +68,7 @@ def read_table(frame: pd.DataFrame, data: Data, problem: str) -> Table:
     """Sort the columns of `frame` (row_id, batch, then the user's) by kind; see `tasks/core/features.py`."""
     features = resolve({str(name): str(dtype) for name, dtype in frame.dtypes.items()}, data)
     present = {name: feature for name, feature in features.items() if _columns(name, feature) <= set(frame.columns)}
-    classes, target = _target(frame[data.target], problem)
+    classes, target = _target(truth_of(frame, data.target), problem)
     return Table(
         rows=len(frame),
         batches=int(frame["batch"].nunique()),
@@ -90,7 +92,7 @@ def read_table(frame: pd.DataFrame, data: Data, problem: str) -> Table:
             if isinstance(feature, DatetimeFeature)
         },
         dropped=tuple(name for name, feature in present.items() if feature.kind == "drop"),
-        target_name=data.target,
+        target_name=data.target or "",
         classes=classes,
         target=target,
     )
@@ -145,7 +147,7 @@ def _channels(name: str, feature: SeriesFeature) -> dict[str, list[str]]:
 
 
 def _target(column: pd.Series, problem: str) -> tuple[tuple[str, ...], np.ndarray]:
-    if problem == "regression":
+    if problem != "classification":
         return (), _numbers(column)
     known = column.dropna()
     classes = sorted(known.unique().tolist(), key=lambda label: (isinstance(label, str), label))

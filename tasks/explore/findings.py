@@ -36,7 +36,7 @@ def findings(
     return (
         *_target(table, described),
         *_related(table, relations),
-        *_redundant(relations),
+        *_redundant(table, relations),
         *_empty(table, described),
         *_missing(table, described),
         *_shape(table, described),
@@ -54,7 +54,7 @@ def _target(table: Table, described: Mapping[str, Numbers]) -> Iterator[str]:
     if unlabelled:
         have = "has" if unlabelled == 1 else "have"
         yield f"{unlabelled:,} of {table.rows:,} rows {have} no {table.target_name}: kept, but never trained on."
-    if unlabelled == table.rows:
+    if unlabelled == table.rows or not table.target_name:
         return
     if not table.classes:
         skewness = described[table.target_name].skewness
@@ -99,7 +99,7 @@ def _related(table: Table, relations: Relations) -> Iterator[str]:
         yield f"Most related to {table.target_name}: {listing(best)}."
 
 
-def _redundant(relations: Relations) -> Iterator[str]:
+def _redundant(table: Table, relations: Relations) -> Iterator[str]:
     values = {(left, right): value for left, right, value in relations.pairs}
     for names in related_groups(relations.pairs)[:10]:
         mine = [value for pair, value in values.items() if set(pair) <= set(names)]
@@ -110,10 +110,11 @@ def _redundant(relations: Relations) -> Iterator[str]:
             )
             continue
         keep = max(names, key=lambda name: (abs(np.nan_to_num(relations.with_target.get(name, 0.0))), name))
+        best = f"keeping {keep}, the one most related to the target" if table.target_name else "keeping one of them"
         least = min(abs(value) for value in mine)
         yield (
             f"{listing(names, 8)} carry much the same information (linked by |r| from {least:.2f} to "
-            f"{max(abs(value) for value in mine):.2f}): consider keeping {keep}, the one most related to the target."
+            f"{max(abs(value) for value in mine):.2f}): consider {best}."
         )
 
 
@@ -233,8 +234,9 @@ def _look_alike(name: str, flat: np.ndarray, table: Table) -> Iterator[str]:
 def _size(table: Table) -> Iterator[str]:
     features = len(table.numeric) + len(table.categorical) + len(table.dates)
     rows = int(table.labelled.sum())
+    what = "labelled row" if table.target_name else "row"
     if 0 < rows < 10 * features:
         yield (
-            f"{count(rows, 'labelled row')} for {count(features, 'feature')}: a model can learn them by heart; prefer "
+            f"{count(rows, what)} for {count(features, 'feature')}: a model can learn them by heart; prefer "
             "a small model, dropout or weight decay, and fewer features."
         )

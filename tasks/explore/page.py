@@ -47,7 +47,8 @@ def dataset_page(
     _summary(page, table, relations, found)
     if not table.rows:
         return page
-    _target(page, table)
+    if table.target_name:
+        _target(page, table)
     shown = strongest(table, relations)
     if table.images:
         page.heading("Images")
@@ -72,7 +73,8 @@ def dataset_page(
 
 def strongest(table: Table, relations: Relations) -> list[str]:
     """Names of the numeric features most related to the target, 30 at most, those without a value last."""
-    strength = {name: abs(value) if np.isfinite(value) else -1.0 for name, value in relations.with_target.items()}
+    known = {name: relations.with_target.get(name, np.nan) for name in table.numeric}
+    strength = {name: abs(value) if np.isfinite(value) else -1.0 for name, value in known.items()}
     return sorted(table.numeric, key=lambda name: (-strength[name], name))[:MOST_COLUMNS]
 
 
@@ -89,7 +91,11 @@ def _summary(page: Page, table: Table, relations: Relations, found: Sequence[str
     page.numbers(
         [
             ("rows", table.rows, count(table.batches, "batch", "batches")),
-            ("labelled rows", int(table.labelled.sum()), f"target: {table.target_name}"),
+            *(
+                [("labelled rows", int(table.labelled.sum()), f"target: {table.target_name}")]
+                if table.target_name
+                else []
+            ),
             ("features", sum(map(len, columns.values())), ", ".join(kinds)),
             ("dropped columns", len(table.dropped), "stored, never given to the model"),
         ]
@@ -108,7 +114,8 @@ def _limits(table: Table, relations: Relations) -> list[str]:
     columns = len(table.numeric)
     limits = []
     if columns > MOST_COLUMNS:
-        limits.append(f"the {MOST_COLUMNS} of {columns:,} numeric columns most related to the target are drawn")
+        which = "most related to the target " if table.target_name else ""
+        limits.append(f"the {MOST_COLUMNS} of {columns:,} numeric columns {which}are drawn")
     if columns > len(relations.names):
         limits.append(f"only the first {len(relations.names):,} numeric columns are compared with each other")
     if columns and relations.rows < table.rows:
@@ -141,9 +148,8 @@ def _target(page: Page, table: Table) -> None:
 
 def _distributions(page: Page, table: Table, shown: Sequence[str]) -> None:
     kept = thin(table.rows, MOST_ROWS)
-    page.heading("Distributions").text(
-        "Rows per interval of each numeric feature, the most related to the target first."
-    )
+    order = ", the most related to the target first" if table.target_name else ""
+    page.heading("Distributions").text(f"Rows per interval of each numeric feature{order}.")
     page.gallery(Figure(histogram(table.numeric[name][kept], name), alt=f"Histogram of {name}") for name in shown)
     page.heading("Box plots", 3)
     scaled = {}
@@ -156,7 +162,7 @@ def _distributions(page: Page, table: Table, shown: Sequence[str]) -> None:
 
 
 def _with_target(page: Page, table: Table, relations: Relations, shown: Sequence[str]) -> None:
-    best = [name for name in shown if np.isfinite(relations.with_target[name])][:6]
+    best = [name for name in shown if np.isfinite(relations.with_target.get(name, np.nan))][:6]
     if not best:
         return
     page.heading("Features and the target")
@@ -200,18 +206,18 @@ def _together(page: Page, table: Table, relations: Relations, shown: Sequence[st
     page.heading("Correlations")
     order = [name for name in relations.names if name in set(shown)]
     place = [relations.names.index(name) for name in order]
-    strengths = np.array([relations.with_target[name] for name in order])
-    matrix = np.full((len(order) + 1, len(order) + 1), np.nan)
-    matrix[:-1, :-1] = relations.matrix[np.ix_(place, place)]
-    matrix[-1, :-1], matrix[:-1, -1] = strengths, strengths
-    matrix[-1, -1] = 1.0 if table.labelled.any() else np.nan
+    matrix = relations.matrix[np.ix_(place, place)]
+    if table.target_name:
+        strengths = np.array([relations.with_target[name] for name in order])
+        itself = np.array([1.0 if table.labelled.any() else np.nan])
+        matrix = np.block([[matrix, strengths[:, None]], [strengths[None, :], itself[None, :]]])
+        order.append(table.target_name)
     meaning = (
         "" if relations.signed else " For more than two classes the target's line holds correlation ratios, 0 to 1."
     )
     caption = f"Pearson's correlations over {relations.rows:,} rows; blue is positive, orange negative.{meaning}"
-    page.figure(
-        correlations(matrix, [*order, table.target_name]), caption, "Correlations of the features and the target"
-    )
+    beside = " and the target" if table.target_name else ""
+    page.figure(correlations(matrix, order), caption, f"Correlations of the features{beside}")
     page.heading("Redundant pairs", 3)
     if not relations.pairs:
         page.text(f"No two numeric features are correlated beyond ±{REDUNDANT}.")
@@ -250,21 +256,14 @@ def _columns(page: Page, table: Table, described: Mapping[str, Numbers], relatio
             name,
             percent(numbers.missing / table.rows),
             *(numbers.distinct, numbers.low, numbers.median, numbers.high, numbers.mean, numbers.deviation),
-            *(numbers.skewness, numbers.outliers, relations.with_target.get(name)),
+            *(numbers.skewness, numbers.outliers),
+            *([relations.with_target.get(name)] if table.target_name else []),
         )
         for name, numbers in described.items()
     ]
-    heads = (
-        "column",
-        "missing",
-        "distinct",
-        "min",
-        "median",
-        "max",
-        "mean",
-        "deviation",
-        "skewness",
-        "outliers",
-        "target",
-    )
-    page.table(heads, rows, "Numeric columns; the last one is the strength of the relation with the target", limit=500)
+    heads = [
+        *("column", "missing", "distinct", "min", "median", "max", "mean", "deviation", "skewness", "outliers"),
+        *(["target"] if table.target_name else []),
+    ]
+    last = "; the last one is the strength of the relation with the target" if table.target_name else ""
+    page.table(heads, rows, f"Numeric columns{last}", limit=500)

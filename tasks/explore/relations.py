@@ -29,7 +29,7 @@ class Relations:
     """Rows the matrix was computed from."""
     with_target: dict[str, float]
     """Numeric and categorical feature, and part of a date -> strength; signed where a sign means something, NaN if
-    undefined."""
+    undefined. Empty where no column is predicted."""
     signed: bool
     """Whether strengths of numeric features are correlations (regression, two classes) or ratios (more classes)."""
     pairs: tuple[tuple[str, str, float], ...]
@@ -50,15 +50,15 @@ def relate(table: Table) -> Relations:
     matrix = correlation(columns)
     signed = len(table.classes) <= 2
     strengths: dict[str, float] = {}
-    for name, values in table.numeric.items():
+    for name, values in table.numeric.items() if table.target_name else ():
         if signed:
             strengths[name] = float(correlation(np.column_stack([values, table.target]))[0, 1])
         else:
             strengths[name] = correlation_ratio(table.target, values)
-    for name, texts in table.categorical.items():
+    for name, texts in table.categorical.items() if table.target_name else ():
         codes = category_codes(texts)
         strengths[name] = cramers_v(codes, table.target) if table.classes else correlation_ratio(codes, table.target)
-    for name, dates in table.dates.items():
+    for name, dates in table.dates.items() if table.target_name else ():
         for part in dates.parts:
             if part != "year":
                 groups = dates.groups(part)

@@ -34,7 +34,7 @@ def image_figures(page: Page, name: str, pixels: np.ndarray, table: Table) -> No
             image_grid(pixels[rows], labels, limits=limits), f"{PER_CLASS} images of each class", f"Samples: {name}"
         )
     else:
-        caption = "Images from the least to the greatest target"
+        caption = "Images from the least to the greatest target" if table.target_name else "Some of the images"
         page.figure(image_grid(pixels[rows], labels, limits=limits), caption, f"Samples of {name}")
     values = pixels[thin(len(pixels), 2000)].reshape(-1)
     page.figure(histogram(values, f"{name}: value of a pixel", (460, 200)), "", f"Histogram of the pixels of {name}")
@@ -60,4 +60,4 @@ def samples(table: Table) -> tuple[np.ndarray, list[str]]:
     known = np.flatnonzero(table.labelled)
     ordered = known[np.argsort(table.target[known], kind="stable")]
     spread = ordered[thin(len(ordered), 20)]
-    return spread, [f"{table.target[row]:.4g}" for row in spread]
+    return spread, [f"{table.target[row]:.4g}" if table.target_name else "" for row in spread]

@@ -30,7 +30,7 @@ def explore(context: Context, versioned: Versioned) -> Explored:
     table = read_table(frame, recipe.data, recipe.problem)
     described = {name: describe(values) for name, values in table.numeric.items()}
     if recipe.problem == "regression":
-        described[recipe.data.target] = describe(table.target)
+        described[table.target_name] = describe(table.target)
     relations = relate(table)
     told = tell(frame, table, recipe.data, recipe.transforms.text)
     found = findings(table, described, relations, told)

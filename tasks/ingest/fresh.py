@@ -81,6 +81,7 @@ def identified(home: Home, name: str, version: str, frame: pd.DataFrame) -> pd.D
         GateError: a file of the dataset is damaged everywhere.
     """
     from tasks.core.rows import Identity, row_ids
+    from tasks.core.truth import has_truth
 
     rows = datasets.version_rows(home, name, version)
     stored = datasets.version_info(home, name, version).manifest.identity
@@ -90,7 +91,7 @@ def identified(home: Home, name: str, version: str, frame: pd.DataFrame) -> pd.D
         ids = "?" + row_ids(frame, Identity(None, identity.target, without))
     else:
         ids = row_ids(frame, identity, rows)
-    labelled = rows["row_id"][rows[identity.target].notna()] if identity.target in rows.columns else rows["row_id"][:0]
+    labelled = rows["row_id"][has_truth(rows, identity.target)]
     found = frame.assign(row_id=ids, known=ids.isin(rows["row_id"]), known_labelled=ids.isin(labelled))
     return found.drop_duplicates("row_id", keep="last", ignore_index=True)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.recipe import CLASSIFICATION_METRICS, REGRESSION_METRICS, SMALLER_IS_BETTER
+from tasks.core.recipe import CLASSIFICATION_METRICS, METRICS, REGRESSION_METRICS, SMALLER_IS_BETTER
 
 KINDS = {
     **{name: f"tasks.metrics.classification:{name}" for name in CLASSIFICATION_METRICS},
@@ -35,7 +35,7 @@ def compute(
     """Compute every metric of a problem.
 
     Args:
-        problem: "classification" or "regression".
+        problem: Of the recipe.
         targets: [N] labels of any type, or numbers.
         predictions: [N] of the same kind.
         probabilities: [N, C] in the order of `classes`, for classification; None where there are none.
@@ -44,11 +44,11 @@ def compute(
     Returns:
         Metric -> value, and metric -> why it has none; each metric of the problem is in one of them.
     """
-    names = CLASSIFICATION_METRICS if problem == "classification" else REGRESSION_METRICS
+    names = METRICS[problem]
     arguments: tuple[Any, ...] = (
-        (np.asarray(targets, float), np.asarray(predictions, float))
-        if (problem == "regression")
-        else _encoded(targets, predictions, probabilities, classes)
+        _encoded(targets, predictions, probabilities, classes)
+        if problem == "classification"
+        else (np.asarray(targets, float), np.asarray(predictions, float))
     )
     values: dict[str, float] = {}
     undefined: dict[str, str] = {}

@@ -24,6 +24,8 @@ KINDS: dict[str, str] = {
     "recurrent": "tasks.models.recurrent:Recurrent",
     "transformer": "tasks.models.transformer:Transformer",
     "bag_of_embeddings": "tasks.models.bag_of_embeddings:BagOfEmbeddings",
+    "autoencoder": "tasks.models.autoencoder:Autoencoder",
+    "conv_autoencoder": "tasks.models.conv_autoencoder:ConvAutoencoder",
 }
 """Kind of architecture → where its class is."""
 OF_TEXT = ("recurrent", "transformer", "bag_of_embeddings")
@@ -57,7 +59,7 @@ def construct(
         factory: A class or function that gives an `nn.Module`.
         arguments: Its own keyword arguments.
         input_shape: Shape of one example, without the batch dimension.
-        output_size: Number of classes, or 1 for regression.
+        output_size: Number of classes, 1 for regression, or the number of inputs for a reconstruction.
         vocabulary: Token ids there are, where inputs are ids; 0 where they are numbers.
         sequence: Where columns stand beside a text or a series, its shape: a flat example begins with its numbers.
 
@@ -88,7 +90,7 @@ def build(
     Args:
         model: The section as plain values: `kind` and its fields, or `kind: custom` with `ref` and `args`.
         input_shape: Shape of one example, without the batch dimension.
-        output_size: Number of classes, or 1 for regression.
+        output_size: Number of classes, 1 for regression, or the number of inputs for a reconstruction.
         recipe_folder: Where the file of a custom reference is looked up.
         vocabulary: Token ids there are, where inputs are ids; 0 where they are numbers.
         sequence: Where columns stand beside a text or a series, its shape: a flat example begins with its numbers.

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tasks.core.home import Home
 from tasks.core.recipe import Recipe
+from tasks.core.truth import truth_of
 from tasks.monitor import performance
 from tasks.monitor.drift import windows_per_year
 from tasks.monitor.performance import Performance
@@ -29,7 +30,7 @@ def live_performance(recipe: Recipe, home: Home, reference: Reference, window: W
     yearly = windows_per_year(recipe.schedule.monitor)
     return performance.measure(
         recipe.metric,
-        window.labelled[reference.target].to_numpy(),
+        truth_of(window.labelled, reference.target).to_numpy(),
         answers["prediction"].to_numpy(),
         _probabilities(answers, reference),
         reference.classes,
@@ -39,6 +40,7 @@ def live_performance(recipe: Recipe, home: Home, reference: Reference, window: W
         min_rows=monitoring.min_rows,
         expected_rows=reference.test_rows or None,
         groups=_groups(window.labelled, recipe),
+        labels=reference.target is not None,
     )
 
 

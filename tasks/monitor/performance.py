@@ -69,6 +69,7 @@ def measure(
     min_rows: int,
     expected_rows: int | None = None,
     groups: NDArray[np.int64] | None = None,
+    labels: bool = True,
 ) -> Performance:
     """Measure one metric on the window's labelled rows. Never raises: what cannot be judged says why.
 
@@ -84,20 +85,22 @@ def measure(
         min_rows: monitoring.min_rows.
         expected_rows: how many test rows `expected` comes from; None takes it for exact.
         groups: [N] codes of rows that belong together.
+        labels: whether rows have labels, and are called by them.
     """
     kept = ~_missing(targets)
     rows = int(kept.sum())
     blank = Performance(metric, None, None, expected, margin, False, rows, "")
     least = max(min_rows, MINIMUM_UNITS.get(metric, 2))
+    with_label = " with a label" if labels else ""
     if rows < least:
-        return _because(blank, f"{metric} was not judged: {count(rows, 'row')} with a label, and it needs {least}.")
+        return _because(blank, f"{metric} was not judged: {count(rows, 'row')}{with_label}, and it needs {least}.")
     try:
         truth, model = _encoded(metric, targets, predictions, probabilities, classes, kept)
         groups = None if groups is None else np.unique(groups[kept], return_inverse=True)[1].astype(np.int64)
         found = estimate(metric, truth, model, 2 * confidence - 1, groups=groups)
     except NoValue as error:
         return _because(blank, f"{metric} was not judged: {error}.")
-    return _compared(found, blank, expected_rows)
+    return _compared(found, blank, expected_rows, "labelled row" if labels else "row")
 
 
 def confidence_for(confidence: float, alarms: float, windows_per_year: float) -> float:
@@ -108,10 +111,10 @@ def confidence_for(confidence: float, alarms: float, windows_per_year: float) ->
     return max(confidence, 1 - alarms / windows_per_year)
 
 
-def _compared(found: Estimate, blank: Performance, expected_rows: int | None) -> Performance:
+def _compared(found: Estimate, blank: Performance, expected_rows: int | None, row: str) -> Performance:
     metric, expected, margin = blank.metric, blank.expected, blank.margin
     low, high = found.interval
-    opening = f"{metric} is {show(found.value)} ({show(low)} to {show(high)}) on {count(blank.rows, 'labelled row')}"
+    opening = f"{metric} is {show(found.value)} ({show(low)} to {show(high)}) on {count(blank.rows, row)}"
     done = Performance(metric, found.value, found.interval, expected, margin, False, blank.rows, "")
     if expected is None or not math.isfinite(expected):
         return _because(done, f"{opening}; what to expect of it is not known, so nothing is compared.")

@@ -13,6 +13,7 @@ from tasks.core import features, splits
 from tasks.core.errors import RequestError
 from tasks.core.home import Home
 from tasks.core.recipe import Data, Feature
+from tasks.core.truth import has_truth
 from tasks.stores import datasets
 from tasks.stores.ledger import Entry, Ledger
 from tasks.stores.packaged import verified
@@ -34,7 +35,7 @@ class Reference:
     """What it looks at: name → kind, without dropped columns."""
     columns: tuple[str, ...]
     """Columns its frame must have."""
-    target: str
+    target: str | None
     classes: tuple[Any, ...]
     """Labels it can answer; empty for regression."""
     scorer: Any
@@ -47,9 +48,7 @@ class Reference:
     @property
     def test_rows(self) -> int:
         """Labelled rows of its dataset that it was tested on."""
-        if self.target not in self.history.columns:
-            return 0
-        return int((self.history[self.target].notna().to_numpy(dtype=bool) & ~self.trained).sum())
+        return int((has_truth(self.history, self.target).to_numpy(dtype=bool) & ~self.trained).sum())
 
     def predict(self, rows: pd.DataFrame, what: str) -> pd.DataFrame:
         """`prediction` and, for classification, `probability_<class>` with the index of `rows`.

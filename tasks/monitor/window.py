@@ -18,6 +18,7 @@ import pandas as pd
 from tasks.core.errors import RequestError
 from tasks.core.hashing import json_sha256
 from tasks.core.home import Home
+from tasks.core.truth import has_truth
 from tasks.monitor.reference import Reference, moments
 from tasks.stores.journal import Journal, Predicted
 from tasks.stores.ledger import Entry
@@ -170,9 +171,9 @@ def _judged(held: pd.DataFrame, what: str) -> pd.Series:
 
 def _labelled(rows: pd.DataFrame, reference: Reference) -> tuple[pd.DataFrame, str]:
     """Rows with a target that the champion has not seen, and why there are none where that is worth a word."""
-    if reference.target not in rows.columns:
+    if reference.target is not None and reference.target not in rows.columns:
         return rows[:0], f"The rows have no column '{reference.target}', so live performance cannot be measured."
-    labelled = rows[rows[reference.target].notna().to_numpy(dtype=bool)]
+    labelled = rows[has_truth(rows, reference.target).to_numpy(dtype=bool)]
     unseen = labelled[~reference.seen(labelled["row_id"])]
     if len(labelled) and unseen.empty:
         return unseen, "The champion was trained on every labelled row, so its performance on them says nothing."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -14,14 +14,16 @@ from tasks.optim import LOSS_KINDS, find
 
 if TYPE_CHECKING:
     from tasks.core.objective import Loss as Settings
+    from tasks.core.recipe import Problem
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""(outputs [N, C] or [N, 1], targets int64 [N] or float32 [N]) → scalar."""
+"""(outputs [N, C] or [N, 1], targets int64 [N] or float32 [N]) → scalar; or reconstructions [N, inputs], and the inputs
+[N, *shape]."""
 
 
 def build(
     settings: Settings,
-    problem: Literal["classification", "regression"],
+    problem: Problem,
     *,
     smoothing: float = 0.0,
     weights: torch.Tensor | None = None,
@@ -30,7 +32,7 @@ def build(
 
     Args:
         settings: The block.
-        problem: Decides what `auto` is: cross-entropy or the mean squared error.
+        problem: Decides what `auto` is: cross-entropy for classes, else the mean squared error.
         smoothing: Label smoothing in [0, 1), for the kinds that have it.
         weights: float32 [C] class weights, for classification.
     """
@@ -95,18 +97,18 @@ def hinge(outputs: torch.Tensor, targets: torch.Tensor, *, weights: torch.Tensor
 
 
 def mse(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean squared error of [N, 1] or [N] and [N]."""
-    return F.mse_loss(outputs.reshape(-1), targets)
+    """Mean squared error of [N, 1] or [N] and [N], or of [N, inputs] and [N, *shape]."""
+    return F.mse_loss(outputs.reshape(targets.shape), targets)
 
 
 def mae(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean absolute error of [N, 1] or [N] and [N]."""
-    return F.l1_loss(outputs.reshape(-1), targets)
+    """Mean absolute error of [N, 1] or [N] and [N], or of [N, inputs] and [N, *shape]."""
+    return F.l1_loss(outputs.reshape(targets.shape), targets)
 
 
 def huber(outputs: torch.Tensor, targets: torch.Tensor, *, delta: float) -> torch.Tensor:
-    """Huber's loss (1964): half the squared error up to `delta`, then linear; in standard deviations of the target."""
-    return F.huber_loss(outputs.reshape(-1), targets, delta=delta)
+    """Huber's loss (1964) of the same: half the squared error up to `delta`, then linear; in units of the targets."""
+    return F.huber_loss(outputs.reshape(targets.shape), targets, delta=delta)
 
 
 def quantile(outputs: torch.Tensor, targets: torch.Tensor, *, quantile: float) -> torch.Tensor:
@@ -114,7 +116,7 @@ def quantile(outputs: torch.Tensor, targets: torch.Tensor, *, quantile: float) -
 
     An error costs `quantile` times itself where the target lies above, 1 − `quantile` times where it lies below.
     """
-    above = targets - outputs.reshape(-1)
+    above = targets - outputs.reshape(targets.shape)
     return torch.maximum(quantile * above, (quantile - 1) * above).mean()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tasks.core.features import columns_of, resolve
 from tasks.core.hashing import canonical_json
 from tasks.core.home import write_atomically
 from tasks.core.recipe import Feature, Recipe
+from tasks.core.truth import has_truth, truth_of
 from tasks.prepare.balance import UNDERSAMPLED, balance_notes, balance_training
 from tasks.prepare.outliers import OUTLIER, Outside, outside
 from tasks.prepare.window import newest
@@ -33,8 +35,9 @@ def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Pre
     """Write `<split>_inputs.npy`, `<split>_targets.npy`, `<split>_rows.parquet`, left_out_rows.parquet, transform.json.
 
     Inputs are float32 [N, *input_shape]; targets int64 [N] positions in the classes, or float32 [N]
-    standardised. Rows are in the order of their ids, so nothing depends on the order of the source; behind them
-    stand the training rows that were made to even out the classes.
+    standardised, or 0 where the inputs themselves are what is to be reproduced. Rows are in the order of their ids, so
+    nothing depends on the order of the source; behind them stand the training rows that were made to even out the
+    classes.
 
     Args:
         frame: `row_id`, `batch` and the user's columns. Rows without a target are left out.
@@ -52,13 +55,13 @@ def prepare(frame: pd.DataFrame, recipe: Recipe, folder: Path, name: str) -> Pre
 
 
 def labelled_rows(frame: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
-    """The rows with a target, in the order of their ids.
+    """The rows with a target, or all where none is predicted, in the order of their ids.
 
     Raises:
         RequestError: there is no such column.
     """
     _refuse_absent_target(frame, recipe)
-    return frame[frame[recipe.data.target].notna()].sort_values("row_id", kind="stable", ignore_index=True)
+    return frame[has_truth(frame, recipe.data.target)].sort_values("row_id", kind="stable", ignore_index=True)
 
 
 def prepare_parts(
@@ -93,7 +96,7 @@ def prepare_parts(
         folder=name,
         rows={**counts, "train": counts["train"] - len(unbalanced)},
         input_shape=tuple(spec["input_shape"]),
-        output_size=len(spec["classes"]) or 1,
+        output_size=math.prod(spec["input_shape"]) if recipe.problem == "reconstruction" else len(spec["classes"]) or 1,
         classes=tuple(str(label) for label in spec["classes"]),
         feature_columns=tuple(spec["columns"]),
         cutoff=splits.cutoff_of(labelled, recipe.data),
@@ -115,10 +118,11 @@ def fit_spec(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> 
     whatever is estimated comes from `training`.
     """
     features = features_of(labelled, recipe)
-    target = recipe.data.target
-    classification = recipe.problem == "classification"
-    classes = targets.fit_classes(labelled[target]) if classification else []
-    known = targets.encode_classes(training[target], classes) if classes else targets.quantity(training[target])
+    truth = truth_of(training, recipe.data.target)
+    classes: list[targets.Label] = []
+    if recipe.problem == "classification":
+        classes = targets.fit_classes(truth_of(labelled, recipe.data.target))
+    known = targets.encode_classes(truth, classes) if classes else targets.quantity(truth)
     selected = select(training, features, known, recipe.problem, recipe.transforms.select)
     features = selected.features
     state = fit(training, features, recipe.transforms)
@@ -132,7 +136,7 @@ def fit_spec(labelled: pd.DataFrame, training: pd.DataFrame, recipe: Recipe) -> 
         "state": state,
         "left_out": selected.left_out,
         "classes": classes,
-        "target": None if classification else targets.fit_quantity(known),
+        "target": targets.fit_quantity(known) if recipe.problem == "regression" else None,
     }
 
 
@@ -179,7 +183,7 @@ def _write_split(part: pd.DataFrame, spec: dict[str, Any], recipe: Recipe, folde
     # Only training rows can be made up; the others are what the model is judged by.
     rows = rows.assign(synthetic=False) if split == "train" else rows
     rows.to_parquet(folder / f"{split}_rows.parquet", index=False)
-    np.save(folder / f"{split}_targets.npy", _targets(part[recipe.data.target], spec))
+    np.save(folder / f"{split}_targets.npy", _targets(truth_of(part, recipe.data.target), spec))
     inputs = np.lib.format.open_memmap(
         folder / f"{split}_inputs.npy", mode="w+", dtype=np.float32, shape=(len(part), *spec["input_shape"])
     )
@@ -198,11 +202,13 @@ def _write_split(part: pd.DataFrame, spec: dict[str, Any], recipe: Recipe, folde
 def _targets(column: pd.Series[Any], spec: dict[str, Any]) -> np.ndarray[Any, Any]:
     if spec["problem"] == "classification":
         return targets.encode_classes(column, spec["classes"])
+    if spec["problem"] == "reconstruction":
+        return column.to_numpy(np.float32)
     return targets.encode_quantity(targets.quantity(column), spec["target"])
 
 
 def _refuse_absent_target(frame: pd.DataFrame, recipe: Recipe) -> None:
-    if recipe.data.target not in frame.columns:
+    if recipe.data.target is not None and recipe.data.target not in frame.columns:
         raise RequestError(
             f"data.target names the column '{recipe.data.target}', which the data do not have.",
             remedy="Name one of the data's columns.",

@@ -45,7 +45,7 @@ class Outside:
         return (f"{count:,} of {len(self.rows):,} training rows lie beyond the fences of {by} and were left out.",)
 
 
-def outside(training: pd.DataFrame, features: Mapping[str, Feature], target: str, problem: str) -> Outside:
+def outside(training: pd.DataFrame, features: Mapping[str, Feature], target: str | None, problem: str) -> Outside:
     """Rows with a number beyond Tukey's fences of its column, which are those of the training rows themselves.
 
     A gap is no outlier, and neither is a number in a column whose quartiles are equal.

@@ -16,7 +16,7 @@ from tasks.core.stats.paired import Predictions
 class Scores:
     """What one model says about N rows.
 
-    `prediction` [N] are labels, or numbers for regression; `probabilities` [N, C] have one column per
+    `prediction` [N] are labels, or numbers where no classes are told apart; `probabilities` [N, C] have one column per
     class, in the order of the class codes, and are needed for roc_auc and log_loss.
     """
 
@@ -36,7 +36,7 @@ def check(
         parts = [model.prediction] + ([model.probabilities] if model.probabilities is not None else [])
         if any(len(part) != len(targets) for part in parts):
             raise ValueError(f"the {name} answers a different number of rows than the {len(targets)} targets")
-        numbers = parts if problem == "regression" else parts[1:]
+        numbers = parts[1:] if problem == "classification" else parts
         if not all(np.isfinite(np.asarray(part, float)).all() for part in numbers):
             raise ValueError(f"the {name} gives an answer that is not finite")
     if groups is not None and len(groups) != len(targets):
@@ -56,7 +56,7 @@ def encode(
     Raises:
         ValueError: a target is not one of `classes`.
     """
-    if problem == "regression":
+    if problem != "classification":
         answers = [np.asarray(model.prediction, float).reshape(-1) for model in (challenger, champion)]
         return np.asarray(targets, float), Predictions(answers[0]), Predictions(answers[1])
     labels = [np.asarray(part) for part in (targets, challenger.prediction, champion.prediction)]

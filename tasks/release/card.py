@@ -58,10 +58,11 @@ def _what(context: Context, prepared: Prepared, trained: Trained) -> str:
         answer = f"one of {prepared.output_size} classes of `{recipe.data.target}`"
     else:
         answer = f"the number `{recipe.data.target}`"
-    return (
-        f"A `{recipe.model.kind}` network with {trained.parameters:,} parameters that predicts {answer} "
-        f"from {len(prepared.feature_columns)} feature columns."
-    )
+    network = f"A `{recipe.model.kind}` network with {trained.parameters:,} parameters that"
+    columns = f"{len(prepared.feature_columns)} feature columns"
+    if recipe.problem == "reconstruction":
+        return f"{network} reproduces {columns}; how far a row is from its reconstruction is its anomaly score."
+    return f"{network} predicts {answer} from {columns}."
 
 
 def _data(context: Context, versioned: Versioned, prepared: Prepared) -> str:
@@ -69,7 +70,7 @@ def _data(context: Context, versioned: Versioned, prepared: Prepared) -> str:
         ("Dataset version", f"`{versioned.version}`"),
         ("Rows", f"{versioned.rows:,}, in {versioned.batches} batches"),
         ("Quarantined, not used", f"{versioned.quarantined:,}"),
-        ("With a target", f"{versioned.labelled:,}"),
+        *([] if context.recipe.data.target is None else [("With a target", f"{versioned.labelled:,}")]),
         *((f"Rows for {split}", f"{count:,}") for split, count in sorted(prepared.rows.items())),
         ("Split", f"{context.recipe.data.split.kind}, key {context.recipe.data.split.key}"),
     ]
@@ -135,6 +136,11 @@ def _limits(context: Context, prepared: Prepared) -> str:
             if transforms.balance.kind != "none"
             else []
         ),
+        *(
+            ["- Its anomaly scores are in its own scaled units: those of two versions are no comparison."]
+            if context.recipe.problem == "reconstruction"
+            else []
+        ),
         "- It was not examined for fairness between groups of people, nor for resistance to manipulated inputs.",
     ]
     return "## Limits\n\n" + "\n".join(lines)
@@ -146,6 +152,8 @@ def _use(context: Context, version: str, prepared: Prepared, requirements: Seque
     more = len(prepared.feature_columns) - 12
     shown = columns + (f" and {more} more" if more > 0 else "")
     outputs = "`prediction`" + (" and one `probability_<class>` per class" if prepared.classes else "")
+    if context.recipe.problem == "reconstruction":
+        outputs += ', the anomaly score, and with `params={"latent": True}` the latent features `latent_<number>`'
     return (
         "## How to load it\n\n"
         f'```python\nimport mlflow\n\nmodel = mlflow.pyfunc.load_model("models:/{name}/{version}")\n'

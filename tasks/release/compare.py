@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ def compare(
         if champion == packaged.version:
             reason = f"version {champion} is the champion itself"
             return _nothing_to_compare(reason, "hold", assumed, champion)
-        return _against(context, versioned, prepared, evaluated, champion)
+        return _against(context, versioned, prepared, evaluated, packaged, champion)
     except (EvergreenError, Incomparable, ValueError, OSError) as error:
         # ValueError and OSError: a file of the champion or the dataset that cannot be read as what it should be.
         return _unavailable(error, champion, assumed)
@@ -78,7 +78,9 @@ def _recipe_changed(context: Context, tags: Mapping[str, str]) -> bool:
     return not context.chosen_hash or tags.get(registry.CHOSEN) != context.chosen_hash
 
 
-def _against(context: Context, versioned: Versioned, prepared: Prepared, evaluated: Evaluated, number: str) -> Compared:
+def _against(
+    context: Context, versioned: Versioned, prepared: Prepared, evaluated: Evaluated, packaged: Packaged, number: str
+) -> Compared:
     name, promotion = context.recipe.name, context.recipe.gates.promotion
     champion = verified(context.home, name, number)
     rule = choose_rule(promotion.rule, has_champion=True, recipe_changed=_recipe_changed(context, champion.info.tags))
@@ -89,13 +91,20 @@ def _against(context: Context, versioned: Versioned, prepared: Prepared, evaluat
     left = rows.only(free)
     if not len(left.frame):
         raise Incomparable("no test row is left that neither model has trained on")
-    models = _Models(context, prepared, left, champion, anchor)
+    common: dict[str, float] | None = None
+    if context.recipe.problem == "reconstruction":
+        # Each model scales its inputs in its own way; errors are compared in the units of the champion.
+        challenger = verified(context.home, name, packaged.version)
+        common = rescoring.shared_units([champion, challenger, *([anchor] if anchor else [])])
+        left = replace(left, answers=rescoring.answers_of(challenger, context, left, common))
+    models = _Models(context, prepared, left, champion, anchor, common)
     newest = models.newest()
     main, guard = models.against_champion(rule, newest)
     versus_anchor = models.against_anchor() if anchor else None
     verdict, reason = combine(main, guard, versus_anchor)
     evidence: dict[str, Any] = {**main.evidence, "reason": reason, "champion_version": number}
     evidence |= {"test_rows": len(free), "seen_by_one": int(len(free) - free.sum())}
+    evidence |= {} if common is None else {"inputs_compared": len(common)}
     # So that anybody who has the dataset can tell which rows decided, and that neither model has seen one of them.
     evidence |= {"rows_sha256": json_sha256(sorted(left.frame["row_id"][newest]))}
     evidence |= {"guard": guard.evidence if guard else None}
@@ -110,10 +119,17 @@ class _Models:
     """Answers of all models about the rows none has seen, and the judgements made from them."""
 
     def __init__(
-        self, context: Context, prepared: Prepared, rows: Rows, champion: Verified, anchor: Verified | None
+        self,
+        context: Context,
+        prepared: Prepared,
+        rows: Rows,
+        champion: Verified,
+        anchor: Verified | None,
+        common: dict[str, float] | None,
     ) -> None:
         self.context, self.rows, self.promotion = context, rows, context.recipe.gates.promotion
-        theirs = [rescoring.answers_of(model, context, rows) for model in (champion, anchor) if model is not None]
+        others = [model for model in (champion, anchor) if model is not None]
+        theirs = [rescoring.answers_of(model, context, rows, common) for model in others]
         self.classes = rescoring.classes_of(prepared, rows, theirs)
         self.challenger, self.champion, *anchors = (
             rescoring.scores(context.recipe.problem, answers, self.classes) for answers in (rows.answers, *theirs)

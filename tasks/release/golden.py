@@ -17,6 +17,7 @@ import pandas as pd
 from torch import nn
 
 from tasks.models.predict import forward
+from tasks.models.scored import answering
 from tasks.transforms.apply import apply, parts, refuses_gaps
 from tasks.transforms.outputs import predictions
 
@@ -40,7 +41,7 @@ def golden(network: nn.Module, spec: Mapping[str, Any]) -> dict[str, Any]:
     inputs = records(golden_frame(spec["state"]))
     # From the records, as a consumer gets them, so that both sides start from the same numbers.
     frame = pd.DataFrame(inputs, columns=list(spec["state"]["columns"]))
-    outputs = predictions(forward(network, apply(frame, spec["state"])), spec)
+    outputs = predictions(forward(answering(network, spec), apply(frame, spec["state"])), spec)
     return {"inputs": inputs, "outputs": records(outputs)}
 
 

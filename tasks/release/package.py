@@ -154,7 +154,10 @@ def signature(spec: dict[str, Any]) -> dict[str, Any]:
     inputs = [{"name": column, "type": "any", "required": False} for column in spec["state"]["columns"]]
     outputs = [{"name": "prediction", "type": _output_type(spec), "required": True}]
     outputs += [{"name": f"probability_{label}", "type": "double", "required": True} for label in spec["classes"] or ()]
-    return {"inputs": json.dumps(inputs), "outputs": json.dumps(outputs)}
+    found = {"inputs": json.dumps(inputs), "outputs": json.dumps(outputs)}
+    if spec["problem"] == "reconstruction":
+        found["params"] = json.dumps([{"name": "latent", "type": "boolean", "default": False, "shape": None}])
+    return found
 
 
 def git_commit(folder: Path) -> str:
@@ -193,7 +196,7 @@ def _architecture(section: dict[str, Any]) -> dict[str, Any]:
 
 
 def _output_type(spec: dict[str, Any]) -> str:
-    if spec["problem"] == "regression":
+    if not spec["classes"]:
         return "double"
     first = spec["classes"][0]
     return {bool: "boolean", int: "long", float: "double"}.get(type(first), "string")

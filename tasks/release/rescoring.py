@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from tasks.core.recipe import Data
 from tasks.release.answers import Scores
 from tasks.stores import datasets
 from tasks.stores.packaged import Verified
+from tasks.transforms.units import units
 
 _NO_READER = {"kind": "csv", "path": ""}
 """A package does not say where its rows came from: addresses and arguments of readers can hold secrets."""
@@ -63,12 +64,17 @@ def unseen(rows: Rows, context: Context, prepared: Prepared, others: Sequence[Ve
     """Which rows [N] no model has trained on: neither the challenger nor any of `others`.
 
     Raises:
-        Incomparable: one of them was made from rows that are told apart in another way.
+        Incomparable: one of them was made for another problem, or from rows that are told apart in another way.
     """
     now = context.recipe.data
     free = ~splits.trained_on(rows.frame, now, prepared.cutoff).to_numpy(dtype=bool)
     for other in others:
         recipe = other.read("recipe.json")
+        if recipe["problem"] != context.recipe.problem:
+            raise Incomparable(
+                f"version {other.info.version} answers another question ({recipe['problem']}) than this model "
+                f"({context.recipe.problem})"
+            )
         data = Data.model_validate_json(json.dumps({**recipe["data"], "reader": _NO_READER}))
         if data.id != now.id or (now.id is None and data.target != now.target):
             raise Incomparable(
@@ -85,14 +91,31 @@ def unseen(rows: Rows, context: Context, prepared: Prepared, others: Sequence[Ve
     return free
 
 
-def answers_of(model: Verified, context: Context, rows: Rows) -> pd.DataFrame:
-    """What another registered model says about the rows.
+def shared_units(models: Sequence[Verified]) -> dict[str, float]:
+    """The inputs that all these autoencoders reproduce, in the units of the first: name → unit.
+
+    Raises:
+        Incomparable: there is no such input.
+    """
+    own, *others = (units(model.read("transform.json")["state"]) for model in models)
+    shared = {name: unit for name, unit in own.items() if all(name in other for other in others)}
+    if not shared:
+        raise Incomparable("the models have no input in common, so their reconstructions cannot be compared")
+    return shared
+
+
+def answers_of(
+    model: Verified, context: Context, rows: Rows, common: Mapping[str, float] | None = None
+) -> pd.DataFrame:
+    """What a registered model says about the rows; anomaly scores in `common` units, where they are given.
 
     Raises:
         Incomparable: it cannot be loaded, or cannot take the rows as they are now.
     """
     try:
-        found: pd.DataFrame = model.scorer(context.home).predict(None, rows.frame)
+        found: pd.DataFrame = model.scorer(context.home).predict(
+            None, rows.frame, None if common is None else {"units": common}
+        )
     except Exception as error:  # another version's code runs here and may raise anything; the gate reports it
         first = (str(error).strip().splitlines() or ["no message"])[0][:300]
         raise Incomparable(
@@ -103,7 +126,7 @@ def answers_of(model: Verified, context: Context, rows: Rows) -> pd.DataFrame:
 
 def scores(problem: str, answers: pd.DataFrame, classes: Sequence[str]) -> Scores:
     """Answers as arrays; a class the model does not know has probability 0."""
-    if problem == "regression":
+    if problem != "classification":
         return Scores(answers["prediction"].to_numpy(dtype=np.float64))
     nothing = np.zeros(len(answers))
     columns = [

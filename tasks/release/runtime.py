@@ -36,11 +36,13 @@ def runtime_files(model: Mapping[str, Any], recipe_folder: Path) -> dict[str, st
         "transforms/__init__.py": _MARKER,
         "models/__init__.py": _source(models.__file__),
         "models/predict.py": _beside(models.__file__, "predict.py"),
+        "models/scored.py": _beside(models.__file__, "scored.py"),
         "transforms/apply.py": _beside(transforms.__file__, "apply.py"),
         "transforms/cells.py": _beside(transforms.__file__, "cells.py"),
         "transforms/words.py": _beside(transforms.__file__, "words.py"),
         "transforms/dates.py": _beside(transforms.__file__, "dates.py"),
         "transforms/outputs.py": _beside(transforms.__file__, "outputs.py"),
+        "transforms/units.py": _beside(transforms.__file__, "units.py"),
     }
     if model["kind"] != "custom":
         module = models.KINDS[model["kind"]].partition(":")[0].rpartition(".")[2]

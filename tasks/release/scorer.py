@@ -23,7 +23,7 @@ BATCH = 4096
 
 
 class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has no types
-    """Feature columns in, `prediction` and `probability_<class>` out."""
+    """Feature columns in, `prediction` and `probability_<class>` or `latent_<number>` out."""
 
     def load_context(self, context: Any) -> None:
         """Rebuild transform and network from the model's files.
@@ -43,6 +43,8 @@ class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has no 
         runtime = model["runtime"]
         self.apply = importlib.import_module(f"{runtime}.transforms.apply")
         self.outputs = importlib.import_module(f"{runtime}.transforms.outputs")
+        self.units = importlib.import_module(f"{runtime}.transforms.units")
+        self.scored = importlib.import_module(f"{runtime}.models.scored")
         self.forward = importlib.import_module(f"{runtime}.models.predict").forward
         self.network = _network(importlib.import_module(f"{runtime}.models"), model)
         self.network.load_state_dict(safetensors.torch.load_file(folder / "weights.safetensors"))
@@ -51,22 +53,43 @@ class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has no 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Predict each row of a frame that holds the feature columns, in any order.
 
+        Args:
+            context: Not used.
+            model_input: The rows.
+            params: For a reconstruction, whose `prediction` is an anomaly score: `latent`, whether the latent features
+                follow as `latent_<number>`; `units`, names of inputs and units that the score shall be in, as
+                `transforms/units.py` has them.
+
         Returns:
             `prediction` and, for classification, `probability_<class>`, with the frame's index.
 
         Raises:
             ValueError: one sentence naming the column that is missing, unreadable, or has gaps the model
-                does not fill.
+                does not fill; or saying that the model has no latent features.
         """
         self.apply.check_frame(model_input, self.spec)
+        network = self._answering(params or {})
         pieces = [
-            self._scored(model_input.iloc[start : start + BATCH]) for start in range(0, max(1, len(model_input)), BATCH)
+            self._scored(network, model_input.iloc[start : start + BATCH])
+            for start in range(0, max(1, len(model_input)), BATCH)
         ]
         return pd.concat(pieces).set_axis(model_input.index)
 
-    def _scored(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def _answering(self, asked: dict[str, Any]) -> Any:
+        latent = bool(asked.get("latent"))
+        if self.spec["problem"] != "reconstruction":
+            if latent:
+                raise ValueError("The model predicts a target, so it has no latent features.")
+            return self.network
+        others = asked.get("units")
+        if others is None:
+            return self.scored.Scored(self.network, latent)
+        places, factors = self.units.conversion(self.units.units(self.spec["state"]), others)
+        return self.scored.Scored(self.network, latent, places, factors)
+
+    def _scored(self, network: Any, frame: pd.DataFrame) -> pd.DataFrame:
         inputs = self.apply.apply(frame, self.spec["state"])
-        scored: pd.DataFrame = self.outputs.predictions(self.forward(self.network, inputs), self.spec)
+        scored: pd.DataFrame = self.outputs.predictions(self.forward(network, inputs), self.spec)
         return scored
 
 

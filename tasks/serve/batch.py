@@ -42,9 +42,10 @@ class Serving:
     """Of the recipe, where the model looks at windows of rows ordered in time …"""
     time: str
     """… by this column."""
+    problem: str
 
 
-def predict_file(home: Home, model: str, source: Path, output: Path) -> dict[str, Any]:
+def predict_file(home: Home, model: str, source: Path, output: Path, *, latent: bool = False) -> dict[str, Any]:
     """Score every row of a CSV or Parquet file, in pieces that fit in memory.
 
     Args:
@@ -54,12 +55,14 @@ def predict_file(home: Home, model: str, source: Path, output: Path) -> dict[str
             them, which are held in memory as a whole: an answer for each window (`tasks/serve/forecasts.py`).
         output: File with the id column if there is one, what `forecasts` says of a window, `prediction_id`,
             `prediction`, `probability_<class>` and `model_version`. Written under another name, then renamed.
+        latent: Whether the latent features of a reconstruction follow its anomaly score, as `latent_<number>`.
 
     Returns:
         `rows`, `output`, `model` (`name`, `version`), `journal`, and `notes`: what got no answer, in sentences.
 
     Raises:
-        RequestError: no such model or file, another suffix, or rows the model cannot take.
+        RequestError: no such model or file, another suffix, rows the model cannot take, or a model that has no latent
+            features.
         GateError: the model's files are not those that were registered.
         ServiceError: registry or journal do not answer.
     """
@@ -72,14 +75,21 @@ def predict_file(home: Home, model: str, source: Path, output: Path) -> dict[str
             code="output",
         )
     serving = open_model(home, model)
+    if latent and serving.problem != "reconstruction":
+        raise RequestError(
+            f"--latent: {serving.name}/{serving.version} predicts a target, so it has no latent features.",
+            remedy="Leave --latent out.",
+            code="latent",
+        )
     batch, rows = uuid.uuid4().hex[:16], 0
     journal = Journal(home.journal)
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
         with files.writer(temporary, output.suffix) as write:
             asked, notes = _asked(serving, source)
+            wanted = {"latent": True} if latent else None
             for frame, labels in asked:
-                scored = _scored(serving, frame, labels, source, f"{batch}-", rows)
+                scored = _scored(serving, frame, labels, source, f"{batch}-", rows, wanted)
                 journal.append(_entries(serving, frame, scored))
                 write(scored)
                 rows += len(scored)
@@ -105,7 +115,8 @@ def open_model(home: Home, reference: str) -> Serving:
     """
     name, version = resolve(home, reference)
     model = packaged.verified(home, name, version)
-    data = model.read("recipe.json")["data"]
+    recipe = model.read("recipe.json")
+    data = recipe["data"]
     columns = model.read("transform.json")["state"]["columns"]
     # A package from before there were windows does not name them.
     windows = data.get("windows")
@@ -118,6 +129,7 @@ def open_model(home: Home, reference: str) -> Serving:
         data["reader"],
         None if windows is None else Windows.model_validate_json(json.dumps(windows)),
         str(data["time"]),
+        recipe["problem"],
     )
 
 
@@ -171,10 +183,16 @@ def _has_windows(serving: Serving, source: Path, windows: Windows) -> bool:
 
 
 def _scored(
-    serving: Serving, frame: pd.DataFrame, labels: pd.DataFrame, source: Path, prefix: str, before: int
+    serving: Serving,
+    frame: pd.DataFrame,
+    labels: pd.DataFrame,
+    source: Path,
+    prefix: str,
+    before: int,
+    wanted: dict[str, Any] | None,
 ) -> pd.DataFrame:
     try:
-        predictions = serving.scorer.predict(None, frame)
+        predictions = serving.scorer.predict(None, frame, wanted)
     except ValueError as error:
         raise RequestError(f"{source}: {error}", remedy="Correct the file.", code="rows") from error
     ids = [f"{prefix}{before + number}" for number in range(len(frame))]

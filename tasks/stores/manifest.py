@@ -82,7 +82,7 @@ class VersionInfo:
     """Rows that may be trained on or judged by: quarantined ones are not counted."""
     quarantined: int
     labelled: int
-    """Rows, of `rows`, whose target is known."""
+    """Rows, of `rows`, whose target is known; all where none is predicted."""
     batches: int
     sequence: int
     """1 for the first version of the recipe."""

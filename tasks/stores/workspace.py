@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.core.errors import EvergreenError
 from tasks.core.home import Home
+from tasks.core.truth import has_truth
 from tasks.stores import copies
 from tasks.stores.manifest import Candidate, Manifest, Shard, VersionInfo, read_manifest, versions
 
@@ -147,7 +148,7 @@ def describe(
         source=candidate.source,
         rows=len(rows),
         quarantined=manifest.rows - len(rows),
-        labelled=int(rows[manifest.identity["target"]].notna().sum()) if len(rows) else 0,
+        labelled=int(has_truth(rows, manifest.identity["target"]).sum()),
         batches=manifest.batches,
         sequence=len(versions(home, recipe)) + 1,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -28,15 +28,19 @@ class Rows:
     device: torch.device
     kept: int = KEPT
     """Bytes of a memory map that may lie in memory at a time."""
+    reproduced: bool = False
+    """Whether the inputs themselves are what a network shall give back, in place of `targets`."""
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def take(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The rows at `index`, int64 [B] on the device."""
+        """The rows at `index`, int64 [B] on the device: inputs, and what is wanted of them."""
         if isinstance(self.inputs, torch.Tensor):
-            return laid_out(self.inputs.index_select(0, index)), self.targets.index_select(0, index)
-        return laid_out(self._ahead.take(index)), self.targets.index_select(0, index)
+            inputs = laid_out(self.inputs.index_select(0, index))
+        else:
+            inputs = laid_out(self._ahead.take(index))
+        return inputs, inputs if self.reproduced else self.targets.index_select(0, index)
 
     @cached_property
     def _ahead(self) -> Ahead:
@@ -44,7 +48,7 @@ class Rows:
         return Ahead(self.inputs, self.device, self.kept)
 
 
-def load(folder: Path, split: str, device: torch.device, free: int | None = None) -> Rows:
+def load(folder: Path, split: str, device: torch.device, free: int | None = None, *, reproduced: bool = False) -> Rows:
     """The rows that `prepare` wrote for a split.
 
     Args:
@@ -52,13 +56,14 @@ def load(folder: Path, split: str, device: torch.device, free: int | None = None
         split: `train`, `validation` or `test`.
         device: Where they are wanted.
         free: Bytes that can be had there; none: as many as there are now.
+        reproduced: Whether their inputs are what is wanted of them.
     """
     mapped = np.load(folder / f"{split}_inputs.npy", mmap_mode="r")
     targets = torch.from_numpy(np.load(folder / f"{split}_targets.npy")).to(device)
     if mapped.nbytes > RESIDENT_SHARE * (free_bytes(device) if free is None else free):
         host = free_bytes(torch.device("cpu")) if free is None else free
-        return Rows(mapped, targets, device, int(RESIDENT_SHARE * host))
-    return Rows(torch.from_numpy(np.array(mapped)).to(device), targets, device)
+        return Rows(mapped, targets, device, int(RESIDENT_SHARE * host), reproduced)
+    return Rows(torch.from_numpy(np.array(mapped)).to(device), targets, device, reproduced=reproduced)
 
 
 def shuffled(rows: int, seed: int, epoch: int, device: torch.device) -> torch.Tensor:

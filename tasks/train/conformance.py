@@ -28,7 +28,7 @@ def check_model(
     Args:
         model: The recipe's `model` block.
         input_shape: Shape of one example.
-        output_size: Number of classes, or 1 for regression.
+        output_size: Number of classes, 1 for regression, or the number of inputs for a reconstruction.
         folder: The recipe's folder, which `ref` resolves against.
         vocabulary: Token ids there are, where inputs are ids.
         sequence: Where columns stand beside a text or a series, its shape: a flat example begins with its numbers.

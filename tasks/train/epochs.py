@@ -82,13 +82,24 @@ def validate(job: Job, loss: Loss) -> tuple[float, dict[str, float]]:
     """Validation loss and, for classification, accuracy, in evaluation mode."""
     job.network.eval()
     order = torch.arange(len(job.validation), device=job.validation.device)
+    if job.validation.reproduced:
+        return _reproduced(job, loss, order), {}
     with torch.inference_mode(), autocast(job.train.device, precision(job)):
         outputs = torch.cat([job.network(inputs).float() for inputs, _ in batches(job.validation, 1024, order)])
     targets = job.validation.targets
     value = float(loss(outputs, targets))
-    if job.problem == "regression":
+    if job.problem != "classification":
         return value, {}
     return value, {"accuracy": float((outputs.argmax(dim=1) == targets).float().mean())}
+
+
+def _reproduced(job: Job, loss: Loss, order: torch.Tensor) -> float:
+    """Loss of the inputs given back, batch by batch: all reconstructions at once may not fit in memory."""
+    total = torch.zeros((), device=job.validation.device)
+    with torch.inference_mode(), autocast(job.train.device, precision(job)):
+        for inputs, wanted in batches(job.validation, 1024, order):
+            total += loss(job.network(inputs).float(), wanted) * len(inputs)
+    return float(total) / len(job.validation)
 
 
 def _reason_to_stop(training: Training, progress: Progress, timed_out: bool) -> Stopped | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -51,25 +52,25 @@ def preflight(
         start: What the training will begin with; none: fresh weights.
 
     Raises:
-        RequestError: the loss needs two classes, or the network cannot be built, fails, or gives outputs of another
-            shape; or a callback cannot be made, or TensorBoard is asked for and absent.
+        RequestError: the loss needs two classes, or the network cannot be built, fails, gives outputs of another shape,
+            or is an autoencoder no narrower than its inputs; or a callback cannot be made, or TensorBoard is asked for
+            and absent.
     """
     _two_classes(training, prepared)
+    networks.check_narrow(model, prepared)
     _watchers(training, recipe_folder)
     place = device.choose(training.device)
-    inputs = np.load(folder / "train_inputs.npy", mmap_mode="r")
-    # Spread over all rows, in their order: rows are sorted by a hash or an id, and ids can be sorted by time.
-    index = np.unique(np.linspace(0, len(inputs) - 1, min(SAMPLE, len(inputs))).astype(np.int64))
-    shuffled = np.random.default_rng(training.seed).permutation(index)
+    reproduced = problem == "reconstruction"
+    inputs, targets = _sample(folder, training.seed)
     probe = Probe(
         make=lambda: networks.without_regularisation(networks.make_for(prepared, model, recipe_folder)),
-        inputs=np.array(inputs[shuffled]),
-        targets=np.load(folder / "train_targets.npy")[shuffled],
+        inputs=inputs,
+        targets=inputs if reproduced else targets,
         problem=problem,
         output_size=prepared.output_size,
         loss=training.loss,
         optimizer=training.optimizer.kind,
-        batch_size=min(training.batch_size, len(inputs)),
+        batch_size=min(training.batch_size, prepared.rows["train"] + prepared.synthetic),
         device=place,
         free_bytes=device.free_bytes(place),
         averaged=training.ema is not None,
@@ -77,6 +78,7 @@ def preflight(
         linear=networks.is_linear(model),
         vocabulary=prepared.vocabulary,
         sequence=prepared.sequence,
+        by_heart=networks.rows_by_heart(model) if reproduced else Probe.by_heart,
     )
     memory = fits_in_memory(probe)
     if not memory.blocks:
@@ -89,6 +91,15 @@ def preflight(
     with device.threads_for(place, step.activations):
         begun = start.sentence if start is not None and start.weights is not None else ""
         return Preflighted(run_gates(probe, memory, begun), step.parameters)
+
+
+def _sample(folder: Path, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Inputs and targets of some training rows, shuffled."""
+    inputs = np.load(folder / "train_inputs.npy", mmap_mode="r")
+    # Spread over all rows, in their order: rows are sorted by a hash or an id, and ids can be sorted by time.
+    index = np.unique(np.linspace(0, len(inputs) - 1, min(SAMPLE, len(inputs))).astype(np.int64))
+    shuffled = np.random.default_rng(seed).permutation(index)
+    return np.array(inputs[shuffled]), np.load(folder / "train_targets.npy")[shuffled]
 
 
 def job(
@@ -114,6 +125,7 @@ def job(
     def make() -> nn.Module:
         return networks.make_for(prepared, model, recipe_folder)
 
+    reproduced = problem == "reconstruction"
     step = need(
         make,
         prepared.input_shape,
@@ -126,8 +138,8 @@ def job(
         network.load_state_dict(start)
     return Job(
         network=networks.to_device(network, place),
-        train=batches.load(folder, "train", place),
-        validation=batches.load(folder, "validation", place),
+        train=batches.load(folder, "train", place, reproduced=reproduced),
+        validation=batches.load(folder, "validation", place, reproduced=reproduced),
         problem=problem,
         output_size=prepared.output_size,
         training=training,

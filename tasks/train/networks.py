@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,26 @@ def make_for(prepared: Prepared, model: Model, recipe_folder: Path) -> nn.Module
     return make(model, *shapes, recipe_folder, prepared.vocabulary, prepared.sequence)
 
 
+def check_narrow(model: Model, prepared: Prepared) -> None:
+    """See that an autoencoder has fewer latent features than inputs.
+
+    Raises:
+        RequestError: it has not, so it could learn to copy whatever it is given, and would find nothing unusual.
+    """
+    latent = getattr(model, "latent", 0)
+    inputs = math.prod(prepared.input_shape)
+    if latent >= inputs:
+        raise RequestError(
+            f"model.latent is {latent}, and the features give {inputs} inputs, which so many latent features can copy.",
+            remedy="Make model.latent smaller.",
+        )
+
+
+def rows_by_heart(model: Model, most: int = 16) -> int:
+    """Rows that an autoencoder can be asked to learn by heart: one more than its latent features span even linearly."""
+    return min(most, getattr(model, "latent", 1) + 1)
+
+
 def noise(
     shape: tuple[int, ...], vocabulary: int, generator: torch.Generator, sequence: tuple[int, ...] = ()
 ) -> torch.Tensor:
@@ -101,7 +122,7 @@ def check_outputs(
         found = list(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
         raise RequestError(
             f"The model {name(model)} gives {found} for a batch of {rows}, and {[rows, output_size]} is needed.",
-            remedy="Give one logit per class, or one value for regression.",
+            remedy="Give one logit per class, one value for regression, or for a reconstruction one for each input.",
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from tasks.core.seeds import derive, seed_everything
 from tasks.optim import losses
 from tasks.train import networks
 from tasks.train.memory import Need, need
+
+if TYPE_CHECKING:
+    from tasks.core.recipe import Problem
 
 DRAWS = 3
 """Initialisations that are averaged over, or that a gradient has to appear in one of."""
@@ -46,8 +49,8 @@ class Probe:
     inputs: np.ndarray[Any, Any]
     """float32 [n, *input_shape]: some training rows."""
     targets: np.ndarray[Any, Any]
-    """int64 [n] class positions, or float32 [n] standardised."""
-    problem: Literal["classification", "regression"]
+    """int64 [n] class positions, or float32 [n] standardised, or the inputs where they are to be reproduced."""
+    problem: Problem
     output_size: int
     loss: objective.Loss
     """Of the recipe."""
@@ -66,6 +69,8 @@ class Probe:
     """Token ids there are, where inputs are ids; 0 where they are numbers."""
     sequence: tuple[int, ...] = ()
     """As in `Prepared`."""
+    by_heart: int = 16
+    """Rows that the network can be asked to learn by heart, at most."""
 
 
 def run_gates(probe: Probe, fits: Gate, begun: str = "") -> tuple[Gate, ...]:
@@ -122,7 +127,8 @@ def overfits_one_batch(probe: Probe) -> Gate:
     if probe.linear:
         reason = "one linear layer learns no more rows by heart than it has inputs, so trying would say nothing"
         return Gate("overfits_one_batch", "skipped", evidence={"reason": reason})
-    picked = distinct_rows(probe.inputs, probe.targets if probe.problem == "classification" else None)
+    labels = probe.targets if probe.problem == "classification" else None
+    picked = distinct_rows(probe.inputs, labels, probe.by_heart)
     if len(picked) < 2:
         reason = "no two training rows have different inputs, so there is nothing to tell apart"
         return Gate("overfits_one_batch", "skipped", evidence={"reason": reason})
@@ -275,7 +281,7 @@ def _guess(probe: Probe, loss: losses.Loss, targets: torch.Tensor) -> float:
 
 
 def _prior_entropy(probe: Probe, targets: torch.Tensor, guess: float) -> float:
-    if probe.problem == "regression":
+    if probe.problem != "classification":
         return guess
     shares = torch.bincount(targets, minlength=probe.output_size).double() / len(targets)
     return float(-(shares * shares.clamp(min=1e-12).log()).sum())

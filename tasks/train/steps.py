@@ -248,7 +248,11 @@ def gradient(parts: Parts, forward: Callable[..., torch.Tensor], index: torch.Te
 
 def _batch(parts: Parts, index: torch.Tensor, number: int, part: int) -> tuple[torch.Tensor, torch.Tensor]:
     inputs, targets = parts.rows.take(index)
-    return (inputs if parts.vary is None else parts.vary(inputs, number, part)), targets
+    if parts.vary is None:
+        return inputs, targets
+    varied = parts.vary(inputs, number, part)
+    # A varied image is reproduced as it was given.
+    return varied, varied if parts.rows.reproduced else targets
 
 
 def _record(

@@ -13,13 +13,19 @@ def predictions(raw: np.ndarray[Any, Any], spec: Mapping[str, Any]) -> pd.DataFr
     """What a caller gets for a network's outputs.
 
     Args:
-        raw: float32 [N, C] logits in the order of `spec["classes"]`, or [N, 1] (or [N]) standardised values.
+        raw: float32 [N, C] logits in the order of `spec["classes"]`, or [N, 1] (or [N]) standardised values, or
+            [N, 1 + L] anomaly scores with the latent features behind them.
         spec: The content of transform.json: `problem`, `classes`, `target`.
 
     Returns:
-        N rows: `prediction` (a label of its original type, or a number in the target's unit) and, for
-        classification, `probability_<class>` for each class, float64, summing to 1.
+        N rows: `prediction` (a label of its original type, or a number in the target's unit, or an anomaly score) and,
+        for classification, `probability_<class>` for each class, float64, summing to 1; for a reconstruction
+        `latent_<number>` from 0 on, where there are any.
     """
+    if spec["problem"] == "reconstruction":
+        scores = np.asarray(raw, dtype=np.float64).reshape(len(raw), raw.shape[1] or 1)
+        latent = {f"latent_{place}": scores[:, place + 1] for place in range(scores.shape[1] - 1)}
+        return pd.DataFrame({"prediction": scores[:, 0], **latent})
     if spec["problem"] == "regression":
         target = spec["target"]
         values = np.asarray(raw, dtype=np.float64).reshape(-1)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from tasks.core.features import columns_of, resolve
 from tasks.core.recipe import Data, DatetimeFeature, DropFeature, Feature, NumericFeature, Problem
+from tasks.core.truth import has_truth
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,8 @@ class Candidate:
 
     @property
     def labelled(self) -> pd.Series:
-        """Whether each row [N] has a target."""
-        if self.data.target not in self.frame:
-            # A dataset without rows has no columns either.
-            return pd.Series(False, index=self.frame.index)
-        return self.frame[self.data.target].notna()
+        """Whether each row [N] has a target; all where none is predicted."""
+        return has_truth(self.frame, self.data.target)
 
     def rows(self, chosen: pd.Series) -> Candidate:
         """The same candidate with only the chosen rows (booleans [N])."""
@@ -77,8 +75,8 @@ def candidate_of(frame: pd.DataFrame, data: Data, problem: Problem) -> Candidate
 
 def must_be_numbers(candidate: Candidate) -> list[str]:
     """Columns whose cells must be numbers: numeric features, pixels and the target of a regression."""
-    target = [candidate.data.target] if candidate.problem == "regression" else []
-    return [*candidate.numeric, *(name for name in target if name in candidate.frame.columns)]
+    target = candidate.data.target if candidate.problem == "regression" else None
+    return [*candidate.numeric, *([target] if target is not None and target in candidate.frame.columns else [])]
 
 
 NUMERIC = NumericFeature(kind="numeric")

@@ -25,7 +25,7 @@ def gate(kept: Candidate, sides: pd.Series, maximum: float) -> Gate:
         sides: Split of each of them [N].
         maximum: Largest share of rows that may repeat an earlier one.
     """
-    columns = [*kept.columns, kept.data.target]
+    columns = [*kept.columns, *([] if kept.data.target is None else [kept.data.target])]
     groups = pd.Series(content_hashes(kept.frame, columns), index=kept.frame.index)
     repeats = groups.duplicated()
     repeated = groups.isin(groups[repeats])

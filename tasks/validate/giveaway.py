@@ -57,20 +57,23 @@ class Giveaway:
 
 
 def find(labelled: Candidate) -> tuple[Giveaway, ...]:
-    """Find what gives the target away; nothing on fewer than `MINIMUM_ROWS` rows.
+    """Find what gives the target away; nothing on fewer than `MINIMUM_ROWS` rows, or where there is no target.
 
     Columns found alone are left out of the search for sums, and each sum found is left out of the next search.
     """
+    answer = labelled.data.target
+    if answer is None:
+        return ()
     rows = labelled.frame.sort_values("row_id", kind="stable")
     # Copies of a row would stand on both sides of a fold, and any column that names rows would seem to know the answer.
-    copies = pd.Series(content_hashes(rows, [*labelled.columns, labelled.data.target])).duplicated()
+    copies = pd.Series(content_hashes(rows, [*labelled.columns, answer])).duplicated()
     rows = rows[~copies.to_numpy()]
     if labelled.problem == "classification":
         # A class too rare to be learned in every fold would hide what tells the others apart.
-        rows = rows[rows.groupby(labelled.data.target)[labelled.data.target].transform("size") >= ROWS_PER_CLASS]
+        rows = rows[rows.groupby(answer)[answer].transform("size") >= ROWS_PER_CLASS]
     if len(rows) > SAMPLE:
         rows = rows.iloc[np.linspace(0, len(rows) - 1, SAMPLE).astype(int)]
-    target = rows[labelled.data.target]
+    target = rows[answer]
     if len(rows) < MINIMUM_ROWS or target.nunique() < 2:
         return ()
     numeric = set(labelled.numeric)

@@ -74,7 +74,7 @@ def judge(
 
 
 def _after_quarantine(kept: Candidate, refused: set[str], recipe: Recipe, newest_batch: int) -> list[Gate]:
-    needed = [recipe.data.target, getattr(recipe.data.split, "group", None)]
+    needed: list[str | None] = [recipe.data.target, getattr(recipe.data.split, "group", None)]
     needed += [recipe.data.time] if recipe.data.split.kind == "time" else []
     lost = [name for name in needed if name in refused]
     if lost:

@@ -75,7 +75,7 @@ def gate(labelled: Candidate, sides: pd.Series, maximum: float) -> Gate:
     }
     if overlap.natural:
         evidence["note"] = "The columns can hardly tell rows apart, so repeats are natural and not judged."
-    problems = [giveaway.sentence(labelled.data.target) for giveaway in giveaways]
+    problems = [giveaway.sentence(str(labelled.data.target)) for giveaway in giveaways]
     if giveaways:
         problems.append("declare what is not known before the prediction as {kind: drop}")
     if overlap.share > maximum and overlap.overlapping > SINGLE and not overlap.natural:

@@ -79,12 +79,12 @@ def _reason(findings: SchemaFindings) -> str:
 def _missing(candidate: Candidate, present: set[str]) -> dict[str, str]:
     data = candidate.data
     named = {
-        data.target: "data.target",
-        data.id: "data.id",
-        data.time: "data.time",
-        getattr(data.split, "group", None): "data.split.group",
+        "data.target": data.target,
+        "data.id": data.id,
+        "data.time": data.time,
+        "data.split.group": getattr(data.split, "group", None),
     }
-    missing = {str(column): where for column, where in named.items() if column is not None and column not in present}
+    missing = {column: where for where, column in named.items() if column is not None and column not in present}
     for name, feature in data.features.items():
         wanted = () if isinstance(feature, DropFeature) else columns_of({name: feature})
         absent = [column for column in wanted if column not in present]
@@ -124,7 +124,7 @@ def _changed(candidate: Candidate) -> dict[str, str]:
     data = candidate.data
     watched = [*candidate.columns, *(name for name in (data.id, data.time) if name is not None)]
     changed = {}
-    for name in dict.fromkeys([*watched, data.target]):
+    for name in dict.fromkeys([*watched, *([] if data.target is None else [data.target])]):
         if name in frame.columns:
             before, after = frame.loc[~newest, name], frame.loc[newest, name]
             how = _change(before, after, may_be_empty=name == data.target) or _other_kind(name, before, after, data)

@@ -61,7 +61,7 @@ def class_coverage(labelled: Candidate, sides: pd.Series, minimum: int) -> Gate:
         minimum: Training rows each class must have.
     """
     if labelled.problem != "classification":
-        return Gate("class_coverage", "skipped", minimum, {"reason": "A regression has no classes."})
+        return Gate("class_coverage", "skipped", minimum, {"reason": f"A {labelled.problem} has no classes."})
     target = labelled.frame[labelled.data.target]
     classes = target.astype(str)
     evidence: dict[str, Any] = {"classes": int(classes.nunique()), "rows": len(classes)}

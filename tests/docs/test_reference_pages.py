@@ -67,7 +67,7 @@ def test_ranges_defaults_and_what_may_be_left_out_are_told(generator: ModuleType
     for line in (line for line in rows if line.startswith("| `")):
         row.setdefault(line.split("|")[1].strip(" `"), line)
     assert "| number > 0.5, < 1 | `0.95` |" in row["confidence"]
-    assert "| text | required |" in row["target"]
+    assert "| text | required |" in row["path"] and "| text or null | `null` |" in row["target"]
     assert "| `{}` |" in row["thresholds"]
     assert "[training.early_stopping](#trainingearly_stopping) or null" in row["early_stopping"]
 

@@ -161,3 +161,24 @@ def test_odd_data_still_give_a_page(problem: str, columns: dict[str, list[Any]])
 
 def test_findings_and_page_are_the_same_each_time(numbers: pd.DataFrame):
     assert explored(numbers)[1:] == explored(numbers)[1:]
+
+
+def test_data_without_a_target_are_described_by_themselves(numbers):
+    frame = numbers.assign(twin=2 * numbers["a"], third=-numbers["a"], kind=["x", "y", "z"] * 100)
+    table, words, page = explored(frame, "reconstruction", target=None, features={"y": {"kind": "drop"}})
+    assert table.target_name == "" and table.labelled.all() and set(table.numeric) == {"a", "b", "c", "twin", "third"}
+    assert "a, third and twin carry much the same information" in words and "consider keeping one of them." in words
+    assert "target" not in page and "labelled" not in page and "None" not in words
+    for heading in ("Distributions", "Correlations", "Categories", "All columns"):
+        assert heading in page
+
+
+def test_images_without_a_target_are_shown_without_labels():
+    digits = datasets.load_digits()
+    columns = [f"pixel_{row}_{column}" for row in range(8) for column in range(8)]
+    feature = {"pixel": {"kind": "image", "size": [8, 8]}}
+    table, words, page = explored(
+        pd.DataFrame(digits.data, columns=columns), "reconstruction", target=None, features=feature
+    )
+    assert list(table.images) == ["pixel"] and "Some of the images" in page
+    assert "Mean image of each class" not in page and "target" not in page and "look most alike" not in words

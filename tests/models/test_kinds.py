@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import get_args
 
@@ -11,8 +12,10 @@ from torch import nn
 
 from tasks.core.architectures import (
     Activation,
+    Autoencoder,
     BagOfEmbeddings,
     Cnn,
+    ConvAutoencoder,
     Mlp,
     Model,
     Perceptron,
@@ -22,6 +25,7 @@ from tasks.core.architectures import (
     Transformer,
 )
 from tasks.core.blocks import Custom
+from tasks.core.reconstruction import AUTOENCODERS
 from tasks.models import KINDS, architecture, build
 from tasks.models.activations import ACTIVATIONS, activation
 from tasks.models.embeddings import embedding
@@ -64,6 +68,14 @@ EXAMPLES = {
         (BagOfEmbeddings(kind="bag_of_embeddings", embedding=4), TEXT),
         (BagOfEmbeddings(kind="bag_of_embeddings", embedding=16), TEXT_BESIDE),
     ],
+    "autoencoder": [
+        (Autoencoder(kind="autoencoder", hidden=(), latent=2), IMAGE),
+        (Autoencoder(kind="autoencoder", hidden=(9, 7), latent=3, activation="tanh"), FLAT),
+    ],
+    "conv_autoencoder": [
+        (ConvAutoencoder(kind="conv_autoencoder", channels=(4,), latent=3), (1, 1, 2)),
+        (ConvAutoencoder(kind="conv_autoencoder", channels=(4, 6, 5), latent=4), IMAGE),
+    ],
 }
 """Kind → blocks and the shape of one example each is tried on."""
 
@@ -82,6 +94,8 @@ CLASSES = {
     "recurrent": "Recurrent",
     "transformer": "Transformer",
     "bag_of_embeddings": "BagOfEmbeddings",
+    "autoencoder": "Autoencoder",
+    "conv_autoencoder": "ConvAutoencoder",
 }
 
 
@@ -93,6 +107,11 @@ def made(block: Model, shape: tuple[int, ...], outputs: int = 3) -> nn.Module:
 def ids_of(shape: tuple[int, ...]) -> int:
     """Token ids that inputs of a shape have."""
     return VOCABULARY if BESIDE.get(shape, shape) == TEXT else 0
+
+
+def outputs_of(block: Model, shape: tuple[int, ...], others: int = 3) -> int:
+    """How many numbers it gives for a row: an autoencoder as many as it takes, any other as many as it is asked for."""
+    return math.prod(shape) if block.kind in AUTOENCODERS else others
 
 
 def inputs(rows: int, shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
@@ -109,11 +128,16 @@ def test_every_kind_of_the_table_has_its_class_a_block_of_the_recipe_and_example
 def test_a_network_is_made_for_its_shapes_and_every_parameter_gets_a_gradient(block, shape):
     network = made(block, shape)
     outputs = network(inputs(4, shape))
-    assert outputs.shape == (4, 3) and outputs.dtype == torch.float32 and bool(outputs.isfinite().all())
+    assert (
+        outputs.shape == (4, outputs_of(block, shape))
+        and outputs.dtype == torch.float32
+        and bool(outputs.isfinite().all())
+    )
     alive: set[str] = set()
     for seed in range(8):  # a ReLU may be closed for all of a few rows
         network.zero_grad()
-        nn.functional.cross_entropy(network(inputs(16, shape, seed)), torch.arange(16) % 3).backward()
+        classes = torch.arange(16) % outputs_of(block, shape)
+        nn.functional.cross_entropy(network(inputs(16, shape, seed)), classes).backward()
         alive |= {name for name, value in network.named_parameters() if value.grad.count_nonzero()}
     assert alive == {name for name, _ in network.named_parameters()}
 
@@ -145,7 +169,8 @@ def test_the_conformance_suite_for_custom_networks_passes_ours_too(kind, tmp_pat
     module, _, name = KINDS[kind].partition(":")
     arguments = block.model_dump(exclude={"kind"})
     custom = Custom(kind="custom", ref=f"{module}:{name}", args=arguments)
-    assert len(check_model(custom, shape, 2, tmp_path, ids_of(shape), BESIDE.get(shape, ()))) == 5
+    found = check_model(custom, shape, outputs_of(block, shape, 2), tmp_path, ids_of(shape), BESIDE.get(shape, ()))
+    assert len(found) == 5
 
 
 @pytest.mark.parametrize(
@@ -154,6 +179,7 @@ def test_the_conformance_suite_for_custom_networks_passes_ours_too(kind, tmp_pat
         ("cnn", FLAT, "a cnn takes images of shape (channels, height, width), and the features give flat inputs"),
         ("resnet", FLAT, "a resnet takes images of shape (channels, height, width), and the features give flat inputs"),
         ("cnn", SERIES, "a cnn takes images of shape (channels, height, width), and the features give a series"),
+        ("conv_autoencoder", FLAT, "a conv_autoencoder takes images of shape (channels, height, width), and the"),
         ("tabular_resnet", IMAGE, "a tabular_resnet takes flat inputs, and the features give images"),
         ("tabular_resnet", SERIES, "a tabular_resnet takes flat inputs, and the features give a series"),
     ],
@@ -248,3 +274,32 @@ def test_a_residual_block_adds_to_its_shortcut():
 def test_weights_of_an_mlp_from_before_there_was_a_choice_of_activation_still_fit():
     names = [f"layers.{layer}.{part}" for layer in (1, 4, 7) for part in ("weight", "bias")]
     assert list(made(Mlp(activation="tanh"), FLAT).state_dict()) == names
+
+
+def test_an_autoencoder_gives_latent_features_and_what_it_makes_of_them():
+    for block, shape in [EXAMPLES[kind][-1] for kind in AUTOENCODERS]:
+        network, given = made(block, shape).eval(), inputs(5, shape)
+        latent = network.encode(given)
+        assert latent.shape == (5, block.latent)
+        assert torch.equal(network(given), network.decoder(latent))
+
+
+def test_a_dense_autoencoder_without_hidden_layers_is_two_linear_maps():
+    network = made(Autoencoder(kind="autoencoder", hidden=(), latent=1), (2,))
+    with torch.no_grad():
+        for parameter, values in zip(
+            network.parameters(), ([[1.0, 2.0]], [0.5], [[3.0], [-1.0]], [0.0, 1.0]), strict=True
+        ):
+            parameter.copy_(torch.tensor(values))
+    assert network.encode(torch.tensor([[1.0, 1.0]])).tolist() == [[3.5]]
+    assert network(torch.tensor([[1.0, 1.0]])).tolist() == [[10.5, -2.5]]
+
+
+def test_a_convolutional_autoencoder_halves_an_image_of_any_size_and_comes_back_to_it():
+    network = made(ConvAutoencoder(kind="conv_autoencoder", channels=(3, 5), latent=2), (1, 9, 7))
+    shapes = []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda module, given, outputs: shapes.append(tuple(outputs.shape[1:])))
+    network(inputs(2, (1, 9, 7)))
+    assert shapes == [(3, 5, 4), (5, 3, 2), (3, 5, 4), (1, 9, 7)]

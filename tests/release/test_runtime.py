@@ -46,7 +46,7 @@ def test_a_family_is_shipped_with_every_file_it_needs_and_no_other(kind: str, tm
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         f"import {package.name}.models as m\n"
         f"m.construct(m.architecture({kind!r}), {{}}, {shape}, 2, {vocabulary})\n"
-        f"from {package.name}.models import predict\n"
+        f"from {package.name}.models import predict, scored\n"
         "print(*(name for name in sys.modules if '.models.' in name and 'evergreen_rt' in name))"
     )
     answer = subprocess.run(

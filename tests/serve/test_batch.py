@@ -221,6 +221,13 @@ def test_bad_input_is_refused_in_one_sentence_naming_file_and_column_and_leaves_
     assert Journal(served.journal).count("flow") == before
 
 
+def test_latent_features_are_refused_where_a_target_is_predicted(served: Any, tmp_path: Path):
+    (tmp_path / "rows.csv").write_text("x;z\n1;2\n")
+    with pytest.raises(RequestError, match="flow/1 predicts a target, so it has no latent features"):
+        predict_file(served, "flow", tmp_path / "rows.csv", tmp_path / "out.csv", latent=True)
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_a_model_whose_files_were_changed_is_not_run(served: Any, tmp_path: Path):
     scorer = runs.local_files(served, "models:/flow/1") / "scorer.py"
     source = scorer.read_text()

@@ -24,6 +24,7 @@ from typing import Any
 import torch
 
 from tasks.core.preprocessing import Augment
+from tasks.core.reconstruction import AUTOENCODERS
 from tasks.core.seeds import seed_everything
 from tasks.core.training import PlateauSchedule, Training
 from tasks.models import build
@@ -67,7 +68,8 @@ def train(
     else:
         inputs = torch.randn(ROWS, *shape, generator=generator)
     means = inputs.flatten(1).mean(dim=1)
-    rows = Rows(inputs, (means > means.median()).long(), CPU)
+    reproduced = model["kind"] in AUTOENCODERS
+    rows = Rows(inputs, (means > means.median()).long(), CPU, reproduced=reproduced)
     training = Training(
         epochs=EPOCHS,
         batch_size=BATCH,
@@ -89,7 +91,8 @@ def train(
 
     network.register_forward_pre_hook(seen)
     augment = AUGMENT if len(shape) == 3 else None
-    job = Job(network, rows, rows, "classification", 2, training, folder, 0, augment, checkpoint_seconds=0.0)
+    problem = "reconstruction" if reproduced else "classification"
+    job = Job(network, rows, rows, problem, 2, training, folder, 0, augment, checkpoint_seconds=0.0)
     fitted = fit(job)
     history = [{name: row[name] for name in row if name != "seconds"} for row in fitted.progress.history]
     return {"sha256": fitted.weights_sha256, "batches": batches[0], "history": history}

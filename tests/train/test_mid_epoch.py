@@ -32,6 +32,8 @@ FAMILIES = [
     ({"kind": "transformer", "width": 8, "heads": 2, "layers": 1, "dropout": 0.5}, [5], 9, []),
     ({"kind": "bag_of_embeddings", "dropout": 0.5}, [5], 9, []),
     ({"kind": "recurrent", "hidden": 6, "dropout": 0.5}, [8], 9, [5]),
+    ({"kind": "autoencoder", "hidden": [6], "latent": 2}, [3], 0, []),
+    ({"kind": "conv_autoencoder", "channels": [3, 4], "latent": 3}, [1, 8, 8], 0, []),
 ]
 """`model` section, the shape of one example, of texts how many token ids there are, and the shape of a text that
 columns stand beside; every family that drops out is made to."""

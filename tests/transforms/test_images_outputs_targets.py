@@ -152,7 +152,8 @@ MODELS = [path.stem for path in (PROJECT / "tasks" / "models").glob("*.py")]
 
 def test_the_shipped_half_runs_under_another_name_without_this_project(tmp_path):
     shipped = tmp_path / "elsewhere"
-    for package, files in {"transforms": ["apply", "cells", "words", "dates", "outputs"], "models": MODELS}.items():
+    ours = ["apply", "cells", "words", "dates", "outputs", "units"]
+    for package, files in {"transforms": ours, "models": MODELS}.items():
         folder = shipped / package
         folder.mkdir(parents=True)
         (folder / "__init__.py").touch()
@@ -163,12 +164,13 @@ def test_the_shipped_half_runs_under_another_name_without_this_project(tmp_path)
         "import sys\n"
         "from elsewhere.models import KINDS, OF_TEXT, architecture, construct\n"
         "from elsewhere.models.predict import forward\n"
-        "from elsewhere.transforms import apply, outputs\n"
+        "from elsewhere.transforms import apply, outputs, units\n"
         "import numpy\n"
         "for kind in KINDS:\n"
         "    shape = (16,) if kind.startswith('tabular_') or kind in OF_TEXT else (1, 4, 4)\n"
         "    network = construct(architecture(kind), {}, shape, 3, 9 if kind in OF_TEXT else 0)\n"
-        "    assert forward(network, numpy.zeros((5, *shape), numpy.float32)).shape == (5, 3)\n"
+        "    outputs = 16 if kind.endswith('autoencoder') else 3\n"
+        "    assert forward(network, numpy.zeros((5, *shape), numpy.float32)).shape == (5, outputs)\n"
         "assert not [name for name in sys.modules if name == 'tasks' or name.startswith('tasks.')]\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -13,6 +13,7 @@ import yaml
 from tasks.core.architectures import Model
 from tasks.core.load import load_recipe
 from tasks.core.recipe import Recipe
+from tasks.core.reconstruction import AUTOENCODERS
 from tasks.core.rewriting import rewritten
 from tasks.core.training import Optimizer
 from tasks.core.tuning import Choice, NumberRange, WholeRange
@@ -42,7 +43,10 @@ def recipe_with(folder: Path, **sections: Any) -> Path:
 def test_every_kind_has_a_default_space_whose_ends_are_recipes(tmp_path: Path, model: str, optimizer: str, search: str):
     network = {"kind": model} | ({"ref": "recipe.py:Net"} if model == "custom" else {})
     (tmp_path / "recipe.py").write_text("")
-    file = recipe_with(tmp_path, model=network, training={"optimizer": {"kind": optimizer}}, tuning={"search": search})
+    sections: dict[str, Any] = {"training": {"optimizer": {"kind": optimizer}}, "tuning": {"search": search}}
+    if model in AUTOENCODERS:
+        sections |= {"problem": "reconstruction", "data": {"reader": BASE["data"]["reader"]}}
+    file = recipe_with(tmp_path, model=network, **sections)
     loaded = load_recipe(str(file))
     space = default_space(loaded.recipe)
     assert "training.optimizer.lr" in space
