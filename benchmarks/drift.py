@@ -43,7 +43,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tasks.core.recipe import CategoricalFeature, Feature, NumericFeature  # noqa: E402
+from tasks.core.feature_kinds import CategoricalFeature, Feature, NumericFeature  # noqa: E402
 from tasks.monitor.budget import Budget  # noqa: E402
 from tasks.monitor.calibrate import calibrate  # noqa: E402
 from tasks.monitor.effects import Kind, reference, values_of  # noqa: E402

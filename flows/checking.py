@@ -14,11 +14,11 @@ from flows.facts import gather
 from flows.training import LIFE_CYCLE
 from tasks.core.contracts import STAGES, Gate
 from tasks.core.errors import GateStopped, RequestError
+from tasks.core.feature_kinds import Feature
 from tasks.core.features import inputs_of, least_vocabulary, resolve, sequence_of
 from tasks.core.home import Home
 from tasks.core.load import LoadedRecipe
 from tasks.core.plan import make_plan
-from tasks.core.recipe import Feature
 
 
 @dataclass(frozen=True)

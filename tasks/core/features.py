@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 
 from tasks.core.errors import RequestError
-from tasks.core.recipe import (
+from tasks.core.feature_kinds import (
     CategoricalFeature,
-    Data,
     DatetimeFeature,
     DropFeature,
     Feature,
@@ -17,6 +16,7 @@ from tasks.core.recipe import (
     SeriesFeature,
     TextFeature,
 )
+from tasks.core.recipe import Data
 
 RESERVED_COLUMNS = ("row_id", "batch")
 """Columns Evergreen adds to every dataset; no source may have them."""

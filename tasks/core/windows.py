@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from tasks.core import splits
+from tasks.core.feature_kinds import SeriesFeature
 from tasks.core.features import parts_of
-from tasks.core.recipe import SeriesFeature, Windows
+from tasks.core.recipe import Windows
 
 
 def window_columns(windows: Windows) -> list[str]:

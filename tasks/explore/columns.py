@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tasks.core.feature_kinds import DatetimeFeature, Feature, ImageFeature, SeriesFeature
 from tasks.core.features import parts_of, pixel_columns, resolve
-from tasks.core.recipe import Data, DatetimeFeature, Feature, ImageFeature, SeriesFeature
+from tasks.core.recipe import Data
 from tasks.core.truth import truth_of
 from tasks.explore.calendars import Dates
 from tasks.report.boxes import fences

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.core.recipe import Feature
+from tasks.core.feature_kinds import Feature
 from tasks.core.upkeep import Monitoring
 from tasks.monitor.budget import Budget
 from tasks.monitor.calibrate import Calibration, calibrate

@@ -31,8 +31,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.core.features import columns_of, parts_of
-from tasks.core.recipe import (
+from tasks.core.feature_kinds import (
     DatetimeFeature,
     DropFeature,
     Feature,
@@ -41,6 +40,7 @@ from tasks.core.recipe import (
     SeriesFeature,
     TextFeature,
 )
+from tasks.core.features import columns_of, parts_of
 from tasks.transforms.dates import part_of, read
 
 Floats = NDArray[np.float64]

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tasks.core.feature_kinds import Feature
 from tasks.core.home import write_atomically
-from tasks.core.recipe import Feature
 from tasks.monitor.effects import Kind, as_compared, kinds, values_of
 
 MOST_ROWS = 10_000

@@ -11,8 +11,9 @@ import pandas as pd
 
 from tasks.core import features, splits
 from tasks.core.errors import RequestError
+from tasks.core.feature_kinds import Feature
 from tasks.core.home import Home
-from tasks.core.recipe import Data, Feature
+from tasks.core.recipe import Data
 from tasks.core.truth import has_truth
 from tasks.stores import datasets
 from tasks.stores.ledger import Entry, Ledger

@@ -13,10 +13,11 @@ import pandas as pd
 from tasks.core import splits
 from tasks.core.contracts import Prepared
 from tasks.core.errors import RequestError
+from tasks.core.feature_kinds import Feature
 from tasks.core.features import columns_of, resolve
 from tasks.core.hashing import canonical_json
 from tasks.core.home import write_atomically
-from tasks.core.recipe import Feature, Recipe
+from tasks.core.recipe import Recipe
 from tasks.core.truth import has_truth, truth_of
 from tasks.prepare.balance import UNDERSAMPLED, balance_notes, balance_training
 from tasks.prepare.outliers import OUTLIER, Outside, outside

@@ -15,7 +15,7 @@ from tasks.transforms.cells import numbers
 from tasks.transforms.tabular import fences_of
 
 if TYPE_CHECKING:
-    from tasks.core.recipe import Feature
+    from tasks.core.feature_kinds import Feature
 
 OUTLIER = "outlier"
 """Why a row is among those that were left out."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasks.core.feature_kinds import Feature
     from tasks.core.preprocessing import Transforms
-    from tasks.core.recipe import Feature
 
 KINDS: dict[str, str] = {
     "tabular": "tasks.transforms.tabular:fit",

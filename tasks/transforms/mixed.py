@@ -12,8 +12,8 @@ from tasks.transforms import tabular
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasks.core.feature_kinds import Feature
     from tasks.core.preprocessing import Transforms
-    from tasks.core.recipe import Feature
 
 
 def fit(

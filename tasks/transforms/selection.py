@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from tasks.core.errors import RequestError
-from tasks.core.recipe import DropFeature
+from tasks.core.feature_kinds import DropFeature
 from tasks.transforms.cells import labels, numbers
 
 if TYPE_CHECKING:
-    from tasks.core.recipe import Feature
+    from tasks.core.feature_kinds import Feature
     from tasks.core.selection import Importance, Redundancy, Select
 
 MOST_ROWS = 20_000

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.core.errors import RequestError
+from tasks.core.feature_kinds import SeriesFeature
 from tasks.core.features import columns_of
-from tasks.core.recipe import SeriesFeature
 from tasks.transforms.apply import inner_gaps, stepwise, together
 from tasks.transforms.cells import numbers
 from tasks.transforms.tabular import scaling_of
@@ -17,8 +17,8 @@ from tasks.transforms.tabular import scaling_of
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasks.core.feature_kinds import Feature
     from tasks.core.preprocessing import Transforms
-    from tasks.core.recipe import Feature
 
 
 def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transforms) -> dict[str, Any]:

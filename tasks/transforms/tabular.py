@@ -15,8 +15,8 @@ from tasks.transforms.cells import labels, numbers, text_cells
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasks.core.feature_kinds import DatetimeFeature, Feature
     from tasks.core.preprocessing import Transforms
-    from tasks.core.recipe import DatetimeFeature, Feature
 
 _CONSTANT = 1e-12
 """A column whose spread is less than this part of its largest value is constant but for rounding."""

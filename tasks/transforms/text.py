@@ -12,8 +12,8 @@ from tasks.transforms.words import CUT_BY, FIRST, texts, tokens
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasks.core.feature_kinds import Feature
     from tasks.core.preprocessing import Transforms
-    from tasks.core.recipe import Feature
 
 
 def fit(frame: pd.DataFrame, features: Mapping[str, Feature], transforms: Transforms) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from tasks.core.feature_kinds import DatetimeFeature, DropFeature, Feature, NumericFeature
 from tasks.core.features import columns_of, resolve
-from tasks.core.recipe import Data, DatetimeFeature, DropFeature, Feature, NumericFeature, Problem
+from tasks.core.recipe import Data, Problem
 from tasks.core.truth import has_truth
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from tasks.core.recipe import Part
+from tasks.core.feature_kinds import Part
 from tasks.transforms.dates import part_of, read
 from tasks.validate.cells import as_numbers, is_empty, is_not_a_number, is_not_a_time
 

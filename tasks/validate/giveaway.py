@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tasks.core.recipe import DatetimeFeature
+from tasks.core.feature_kinds import DatetimeFeature
 from tasks.core.rows import content_hashes
 from tasks.transforms.dates import part_of, read
 from tasks.validate.candidate import Candidate

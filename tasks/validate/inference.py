@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from tasks.core.contracts import Gate
-from tasks.core.recipe import DatetimeFeature, Feature, Problem
+from tasks.core.feature_kinds import DatetimeFeature, Feature
+from tasks.core.recipe import Problem
 from tasks.validate.candidate import DROP, NUMERIC
 from tasks.validate.columns import Column
 

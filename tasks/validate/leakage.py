@@ -11,8 +11,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from tasks.core.contracts import Gate
-from tasks.core.features import parts_of
-from tasks.core.recipe import (
+from tasks.core.feature_kinds import (
     CategoricalFeature,
     DatetimeFeature,
     ImageFeature,
@@ -20,6 +19,7 @@ from tasks.core.recipe import (
     SeriesFeature,
     TextFeature,
 )
+from tasks.core.features import parts_of
 from tasks.validate.candidate import Candidate
 from tasks.validate.cells import as_numbers, seconds_of
 from tasks.validate.chance import COARSER, Cells, repeats_are_natural, sample_of

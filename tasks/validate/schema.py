@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from tasks.core.contracts import Gate
+from tasks.core.feature_kinds import DropFeature
 from tasks.core.features import columns_of
-from tasks.core.recipe import Data, DropFeature
+from tasks.core.recipe import Data
 from tasks.validate.candidate import Candidate, must_be_numbers
 from tasks.validate.cells import is_empty, is_not_a_date, is_not_a_time, share_of_numbers
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pandas as pd
 
+from tasks.core.feature_kinds import CategoricalFeature, Feature, NumericFeature
 from tasks.core.features import columns_of
-from tasks.core.recipe import CategoricalFeature, Data, Feature, NumericFeature, Problem
+from tasks.core.recipe import Data, Problem
 from tasks.validate.cells import as_numbers, is_empty
 from tasks.validate.columns import words_of
 

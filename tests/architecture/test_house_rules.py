@@ -17,7 +17,7 @@ TESTS = sorted(ROOT.glob("tests/**/*.py"))
 STAGE_MODULES = sorted(ROOT.glob("tasks/*/stage.py"))
 
 LONGEST_FILE = 300
-SCHEMAS = {"tasks/core/contracts.py": 340, "tasks/core/recipe.py": 360}
+SCHEMAS = {"tasks/core/contracts.py": 340}
 """Declarations one after another, without logic: looked up in, not read through."""
 LONGEST_FUNCTION = 60
 VAGUE_NAMES = {"utils", "helpers", "common", "misc", "tools", "base"}

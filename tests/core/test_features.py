@@ -7,8 +7,9 @@ import json
 import pytest
 
 from tasks.core.errors import RequestError
+from tasks.core.feature_kinds import DatetimeFeature
 from tasks.core.features import columns_of, inputs_of, least_vocabulary, resolve
-from tasks.core.recipe import Data, DatetimeFeature
+from tasks.core.recipe import Data
 
 
 def data(**fields) -> Data:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from tasks.core import splits
+from tasks.core.feature_kinds import TextFeature
 from tasks.core.preprocessing import Text, Transforms
-from tasks.core.recipe import Data, TextFeature
+from tasks.core.recipe import Data
 from tasks.explore.words import tell
 from tasks.report.numbers import percent
 from tasks.transforms import fit

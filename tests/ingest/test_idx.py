@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tasks.core.errors import RequestError
+from tasks.core.feature_kinds import ImageFeature
 from tasks.core.features import pixel_columns
 from tasks.core.load import load_recipe
-from tasks.core.recipe import ImageFeature
 from tasks.core.sources import IdxReader
 from tasks.ingest.fresh import read_source, source_changed
 from tasks.ingest.readers import fingerprint, read

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.core.feature_kinds import ImageFeature
 from tasks.core.features import pixel_columns
 from tasks.core.load import load_recipe
-from tasks.core.recipe import ImageFeature
 from tasks.core.sources import NpzReader
 from tasks.ingest.fresh import read_file
 from tasks.ingest.readers import read

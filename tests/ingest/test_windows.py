@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.core.errors import GateStopped
+from tasks.core.feature_kinds import DropFeature, SeriesFeature
 from tasks.core.features import columns_of
-from tasks.core.recipe import Data, DropFeature, SeriesFeature
+from tasks.core.recipe import Data
 from tasks.ingest.windows import with_windows
 
 NAN = np.nan

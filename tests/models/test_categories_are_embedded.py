@@ -7,8 +7,8 @@ import pandas as pd
 import torch
 from torch import nn
 
+from tasks.core.feature_kinds import CategoricalFeature, NumericFeature
 from tasks.core.preprocessing import Transforms
-from tasks.core.recipe import CategoricalFeature, NumericFeature
 from tasks.models import build
 from tasks.transforms import fit
 from tasks.transforms.apply import apply

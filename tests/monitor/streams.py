@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.signal import lfilter
 
-from tasks.core.recipe import CategoricalFeature, Feature, NumericFeature
+from tasks.core.feature_kinds import CategoricalFeature, Feature, NumericFeature
 from tasks.monitor.budget import Budget
 from tasks.monitor.calibrate import calibrate
 from tasks.monitor.effects import reference, values_of

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.core.recipe import DatetimeFeature, NumericFeature
+from tasks.core.feature_kinds import DatetimeFeature, NumericFeature
 from tasks.core.upkeep import Monitoring
 from tasks.monitor.drift import judge
 from tasks.monitor.effects import as_compared, kinds

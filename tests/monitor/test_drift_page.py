@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.core.recipe import NumericFeature
+from tasks.core.feature_kinds import NumericFeature
 from tasks.core.upkeep import Monitoring
 from tasks.monitor.drift import Drift, judge
 from tasks.monitor.page import drift_page

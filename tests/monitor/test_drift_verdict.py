@@ -11,7 +11,7 @@ from cronsim import CronSim
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.core.recipe import CategoricalFeature, ImageFeature, NumericFeature
+from tasks.core.feature_kinds import CategoricalFeature, ImageFeature, NumericFeature
 from tasks.core.upkeep import Monitoring
 from tasks.monitor.drift import Drift, confirmed, judge, windows_per_year
 from tests.monitor.streams import frame, series

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from tasks.core.recipe import (
+from tasks.core.feature_kinds import (
     CategoricalFeature,
     DropFeature,
     ImageFeature,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.core.recipe import CategoricalFeature, NumericFeature
+from tasks.core.feature_kinds import CategoricalFeature, NumericFeature
 from tasks.monitor import evidently_report
 from tasks.monitor.evidently_report import MISSING, MOST_LABELS, OTHERS, write
 

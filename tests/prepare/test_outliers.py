@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from tasks.core import splits
 from tasks.core.errors import RequestError
-from tasks.core.recipe import DropFeature, NumericFeature, Recipe
+from tasks.core.feature_kinds import DropFeature, NumericFeature
+from tasks.core.recipe import Recipe
 from tasks.evaluate.score import training_rows
 from tasks.prepare.arrays import prepare
 from tasks.prepare.outliers import outside

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.core.errors import RequestError
+from tasks.core.feature_kinds import DatetimeFeature, NumericFeature, Part
 from tasks.core.preprocessing import Transforms
-from tasks.core.recipe import DatetimeFeature, NumericFeature, Part
 from tasks.transforms import fit
 from tasks.transforms.apply import apply, check_frame
 from tasks.transforms.dates import CYCLES, inputs_of, part_of, read

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from tasks.core.errors import RequestError
-from tasks.core.recipe import ImageFeature, NumericFeature, Transforms
+from tasks.core.feature_kinds import ImageFeature, NumericFeature
+from tasks.core.recipe import Transforms
 from tasks.transforms import fit
 from tasks.transforms.apply import apply, check_frame
 from tasks.transforms.outputs import predictions

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.errors import RequestError
+from tasks.core.feature_kinds import CategoricalFeature, DatetimeFeature, ImageFeature, NumericFeature
 from tasks.core.preprocessing import Transforms
-from tasks.core.recipe import CategoricalFeature, DatetimeFeature, ImageFeature, NumericFeature
 from tasks.transforms import fit
 from tasks.transforms.apply import apply, check_frame
 

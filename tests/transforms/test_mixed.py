@@ -12,19 +12,18 @@ import pytest
 
 import tasks.prepare.stage
 from tasks.core.errors import RequestError
-from tasks.core.features import columns_of, inputs_of, resolve, sequence_of
-from tasks.core.hashing import canonical_json, code_hashes
-from tasks.core.recipe import (
+from tasks.core.feature_kinds import (
     CategoricalFeature,
-    Data,
     DropFeature,
     Feature,
     ImageFeature,
     NumericFeature,
     SeriesFeature,
     TextFeature,
-    Transforms,
 )
+from tasks.core.features import columns_of, inputs_of, resolve, sequence_of
+from tasks.core.hashing import canonical_json, code_hashes
+from tasks.core.recipe import Data, Transforms
 from tasks.release.golden import golden_frame
 from tasks.transforms import fit
 from tasks.transforms.apply import apply, check_frame

@@ -13,8 +13,8 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from tasks.core.errors import RequestError
+from tasks.core.feature_kinds import ImageFeature, NumericFeature
 from tasks.core.preprocessing import Transforms
-from tasks.core.recipe import ImageFeature, NumericFeature
 from tasks.transforms import fit
 from tasks.transforms.apply import apply, check_frame
 

@@ -14,7 +14,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
 from tasks.core.errors import RequestError
-from tasks.core.recipe import CategoricalFeature, DatetimeFeature, DropFeature, ImageFeature, NumericFeature, Recipe
+from tasks.core.feature_kinds import CategoricalFeature, DatetimeFeature, DropFeature, ImageFeature, NumericFeature
+from tasks.core.recipe import Recipe
 from tasks.core.selection import Importance, NoSelection, Redundancy, SelectBlock
 from tasks.prepare.arrays import prepare
 from tasks.transforms import selection

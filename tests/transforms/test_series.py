@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.core.errors import RequestError
+from tasks.core.feature_kinds import NumericFeature, SeriesFeature, TextFeature
 from tasks.core.features import columns_of, inputs_of
 from tasks.core.hashing import canonical_json
-from tasks.core.recipe import NumericFeature, SeriesFeature, TextFeature, Transforms
+from tasks.core.recipe import Transforms
 from tasks.transforms import fit
 from tasks.transforms.apply import apply, check_frame
 

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from tasks.core.errors import RequestError
-from tasks.core.recipe import CategoricalFeature, DropFeature, NumericFeature, Transforms
+from tasks.core.feature_kinds import CategoricalFeature, DropFeature, NumericFeature
+from tasks.core.recipe import Transforms
 from tasks.transforms import KINDS, fit
 from tasks.transforms.apply import apply, check_frame
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.core.errors import RequestError
+from tasks.core.feature_kinds import NumericFeature, SeriesFeature, TextFeature
 from tasks.core.hashing import canonical_json
 from tasks.core.preprocessing import Text
-from tasks.core.recipe import NumericFeature, Recipe, SeriesFeature, TextFeature, Transforms
+from tasks.core.recipe import Recipe, Transforms
 from tasks.transforms import fit
 from tasks.transforms.apply import apply, check_frame
 from tasks.transforms.words import texts, tokens
