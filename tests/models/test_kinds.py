@@ -41,7 +41,7 @@ VOCABULARY = 11
 
 EXAMPLES = {
     "mlp": [(Mlp(hidden=(6, 4), activation=name, batch_norm=True), FLAT) for name in ACTIVATIONS] + [(Mlp(), IMAGE)],
-    "cnn": [(Cnn(kind="cnn", channels=(4, 6), hidden=5), IMAGE)],
+    "cnn": [(Cnn(kind="cnn", channels=(4, 6), hidden=5, pooling=when), IMAGE) for when in ("late", "early")],
     "perceptron": [(Perceptron(kind="perceptron"), FLAT), (Perceptron(kind="perceptron"), IMAGE)],
     "tabular_resnet": [
         (TabularResnet(kind="tabular_resnet", width=8, embedding=how, expansion=0.01 if how == "plr" else 2.0), FLAT)
@@ -274,32 +274,3 @@ def test_a_residual_block_adds_to_its_shortcut():
 def test_weights_of_an_mlp_from_before_there_was_a_choice_of_activation_still_fit():
     names = [f"layers.{layer}.{part}" for layer in (1, 4, 7) for part in ("weight", "bias")]
     assert list(made(Mlp(activation="tanh"), FLAT).state_dict()) == names
-
-
-def test_an_autoencoder_gives_latent_features_and_what_it_makes_of_them():
-    for block, shape in [EXAMPLES[kind][-1] for kind in AUTOENCODERS]:
-        network, given = made(block, shape).eval(), inputs(5, shape)
-        latent = network.encode(given)
-        assert latent.shape == (5, block.latent)
-        assert torch.equal(network(given), network.decoder(latent))
-
-
-def test_a_dense_autoencoder_without_hidden_layers_is_two_linear_maps():
-    network = made(Autoencoder(kind="autoencoder", hidden=(), latent=1), (2,))
-    with torch.no_grad():
-        for parameter, values in zip(
-            network.parameters(), ([[1.0, 2.0]], [0.5], [[3.0], [-1.0]], [0.0, 1.0]), strict=True
-        ):
-            parameter.copy_(torch.tensor(values))
-    assert network.encode(torch.tensor([[1.0, 1.0]])).tolist() == [[3.5]]
-    assert network(torch.tensor([[1.0, 1.0]])).tolist() == [[10.5, -2.5]]
-
-
-def test_a_convolutional_autoencoder_halves_an_image_of_any_size_and_comes_back_to_it():
-    network = made(ConvAutoencoder(kind="conv_autoencoder", channels=(3, 5), latent=2), (1, 9, 7))
-    shapes = []
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda module, given, outputs: shapes.append(tuple(outputs.shape[1:])))
-    network(inputs(2, (1, 9, 7)))
-    assert shapes == [(3, 5, 4), (5, 3, 2), (3, 5, 4), (1, 9, 7)]
