@@ -66,7 +66,8 @@ def train(line: Line, loaded: LoadedRecipe, frame: pd.DataFrame, cut: Cut, folde
         "best_epoch": progress.best_epoch,
         "seconds": round(seconds, 2),
         "cpu_seconds": round(cpu_seconds, 2),
-        "said": scored.of("test")["prediction"].to_numpy(),
+        # The arrays stand in an order of their own.
+        "said": scored.of("test").set_index("row_id")["prediction"].loc[parts["test"]["row_id"]].to_numpy(),
     }
     return figures, prepared
 

@@ -16,7 +16,7 @@ from benchmarks.targets_lines import LINES, Cut, Line, cuts, folds, later_files,
 from benchmarks.targets_summary import Judged, difference, mean_over_sets, summary
 from tasks.core.load import load_recipe
 from tasks.core.recipe import CLASSIFICATION_METRICS, REGRESSION_METRICS, Recipe
-from tasks.metrics import better
+from tasks.metrics import better, compute
 
 VARIABLES = {
     "EVERGREEN_BIKES": "bike_sharing/hour.csv",
@@ -222,6 +222,16 @@ def test_histograms_of_gradients_know_the_direction_of_an_edge():
     assert by_direction[2].sum() == 0
     lengths = np.square(found[0].reshape(36, -1)).sum(axis=1)
     assert lengths.max() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_what_the_network_said_stands_beside_the_truth_in_whatever_order_rows_are_held_out():
+    line = LINES["diabetes"]
+    loaded = line.load(["training.epochs=5", "training.early_stopping=null"])
+    rows = rows_of(line, loaded)
+    (cut,) = cuts(line, rows, loaded.recipe, [0], 1)
+    mixed = replace(cut, test=np.random.default_rng(0).permutation(cut.test))
+    found = targets.judge(line, loaded, rows, mixed, {})
+    assert compute("regression", found.truth, found.said)[0]["r2"] == pytest.approx(found.network)
 
 
 def test_a_line_whose_file_is_not_there_is_left_out_and_said_to_be(
