@@ -292,7 +292,8 @@ class Recipe(Block):
     @model_validator(mode="after")
     def _tuning_fits_the_recipe(self) -> Recipe:
         sections = {"transforms": self.transforms, "model": self.model, "training": self.training}
-        why = tuning_misfit(self.tuning, sections, METRICS[self.problem])
+        reproduced = self.problem == "reconstruction"
+        why = tuning_misfit(self.tuning, sections, METRICS[self.problem], reproduced=reproduced)
         if why:
             raise ValueError(why)
         return self

@@ -89,13 +89,14 @@ class Tuning(Block):
     """Of the search; each trial is trained with `training.seed`."""
 
 
-def misfit(tuning: Tuning, sections: Mapping[str, Block], metrics: Collection[str]) -> str | None:
+def misfit(tuning: Tuning, sections: Mapping[str, Block], metrics: Collection[str], *, reproduced: bool) -> str | None:
     """Why a `tuning` section does not go with the rest of its recipe; None where it does.
 
     Args:
         tuning: of the recipe.
         sections: the recipe's sections by name, those of `SEARCHED`.
         metrics: names of the problem's metrics.
+        reproduced: whether a network is judged by how well it reproduces its own inputs.
     """
     if tuning.metric != LOSS and tuning.metric not in metrics:
         return f"tuning.metric: '{tuning.metric}' is not a metric here; choose {LOSS} or one of {', '.join(metrics)}"
@@ -106,6 +107,8 @@ def misfit(tuning: Tuning, sections: Mapping[str, Block], metrics: Collection[st
             return f"{where}: only fields of {', '.join(SEARCHED)} are searched, for example training.optimizer.lr"
         if name in NO_SETTING:
             return f"{where}: a search over {name} {NO_SETTING[name]}; leave it out"
+        if reproduced and section == "transforms" and not f"{name}.".startswith("transforms.augment."):
+            return f"{where}: {name} changes the unit that a reconstruction is measured in; leave it out"
         if not _is_there(sections, name.split(".")):
             return f"{where}: the recipe, with the kinds it has, has no field {name}"
         if tuning.search == "grid" and dimension.kind == "number":

@@ -120,10 +120,14 @@ def _gates(gates: Sequence[Gate]) -> str:
 
 def _limits(context: Context, prepared: Prepared) -> str:
     transforms = context.recipe.transforms
-    masked = not any(feature.kind in ("image", "series") for feature in context.recipe.data.features.values())
-    refused = "refuses rows with a missing number"
+    kinds = {feature.kind for feature in context.recipe.data.features.values()}
+    refused, masked = "refuses rows with a missing number", "fills no gap and is told of each by a mask"
+    if "series" in kinds and prepared.sequence:
+        masked += ", but refuses one inside a series"
+    elif kinds & {"image", "series"}:
+        masked = refused
     gaps = {
-        "none": "fills no gap and is told of each by a mask" if masked else refused,
+        "none": masked,
         "refuse": refused,
         "constant": f"fills a missing number with {transforms.fill_value}",
     }.get(transforms.impute, f"fills a missing number with the training rows' {transforms.impute}")

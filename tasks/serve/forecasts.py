@@ -63,7 +63,10 @@ def questions(
     places = _places(known, windows, time)
     _refuse_few_rows(places, windows)
     _refuse_gaps(known, places, time)
-    beside = [column for column in columns if column not in set(window_columns(windows))]
+    times = _times(known, places, windows, time)
+    # Known of rows to come: what they have seen, whose they are, and when they are, where steps follow a rule.
+    foreseen = {*window_columns(windows), windows.by, *([] if None in times else [time])}
+    beside = [column for column in columns if column not in foreseen]
     last = places.groupby("series")["rank"].idxmax()
     ahead = np.repeat(last.to_numpy(), 0 if beside else windows.horizon)
     # With the time of their last row, and so after it, because rows of one time keep their order.
@@ -78,10 +81,12 @@ def questions(
     labels = every[list(dict.fromkeys(shown))].astype(object)
     if id_column in labels.columns:
         labels.loc[len(known) :, id_column] = None
-    labels[time] = [*known[time], *_times(known, places, windows, time, len(coming))]
+    labels[time] = [*known[time], *times[: len(coming)]]
     labels["window_end"] = known[time].to_numpy()[ends]
     labels["horizon"] = windows.horizon
     asked = with_windows(every, windows, time)
+    if time in columns:
+        asked[time] = labels[time]
     notes = [
         *_left_out(places[: len(known)], (full & ~ended)[: len(known)], windows),
         *_unasked(places, valued, windows, beside),
@@ -99,13 +104,12 @@ def _places(frame: pd.DataFrame, windows: Windows, time: str) -> pd.DataFrame:
     return pd.DataFrame({"series": owner, "rank": ordered.cumcount(), "end": ordered.shift(windows.horizon)})
 
 
-def _times(known: pd.DataFrame, places: pd.DataFrame, windows: Windows, time: str, coming: int) -> list[object]:
+def _times(known: pd.DataFrame, places: pd.DataFrame, windows: Windows, time: str) -> list[object]:
     """Times of the rows that are not in the file, series by series; None where the steps follow no rule."""
     found: list[object] = []
-    if coming:
-        order = in_order(known, time)
-        for _, column in known[time][order].groupby(places["series"][order]):
-            found += continued(column, windows.horizon)
+    order = in_order(known, time)
+    for _, column in known[time][order].groupby(places["series"][order]):
+        found += continued(column, windows.horizon)
     return found
 
 

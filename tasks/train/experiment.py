@@ -118,8 +118,10 @@ def job(
     Without weights to start from, the initial ones depend on the seed alone. Images are varied as `augment` says.
 
     Raises:
-        RequestError: the network cannot be built, or the device is not there.
+        RequestError: the network cannot be built, or is an autoencoder no narrower than its inputs, or the device is
+            not there.
     """
+    networks.check_narrow(model, prepared)
     place = device.choose(training.device)
 
     def make() -> nn.Module:

@@ -21,6 +21,7 @@ from tasks.stores.packaged import Verified, verified
 from tasks.train import networks
 from tasks.train.checkpoints import Weights
 from tasks.transforms.apply import parts
+from tasks.transforms.units import units
 from tasks.transforms.words import CUT_BY
 
 
@@ -119,11 +120,12 @@ def _other_shape(champion: Verified, weights: Weights, context: Context, prepare
         return "knows other classes"
     if tuple(spec["columns"]) != prepared.feature_columns:
         return "looks at other columns"
-    if prepared.vocabulary:
-        ours = json.loads((context.home.path(prepared.folder) / "transform.json").read_text(encoding="utf-8"))
-        old, new = (parts(made["state"])[0] for made in (spec, ours))
-        if any(old.get(key) != new[key] for key in ("tokens", *CUT_BY)):
-            return "numbers its tokens in another way"
+    written = json.loads((context.home.path(prepared.folder) / "transform.json").read_text(encoding="utf-8"))
+    old, new = (parts(made["state"]) for made in (spec, written))
+    if prepared.vocabulary and any(old[0].get(key) != new[0][key] for key in ("tokens", *CUT_BY)):
+        return "numbers its tokens in another way"
+    if _inputs(old[-1]) != _inputs(new[-1]):
+        return "makes other inputs of its columns"
     network = networks.make_for(prepared, context.recipe.model, context.recipe_folder)
     ours, theirs = _shapes(network.state_dict()), _shapes(weights)
     names = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
@@ -131,6 +133,12 @@ def _other_shape(champion: Verified, weights: Weights, context: Context, prepare
         return ""
     first = f"{_written(theirs.get(names[0]))}, where {_written(ours.get(names[0]))} is needed"
     return f"has another shape: {names[0]} is {first}"
+
+
+def _inputs(state: Mapping[str, Any]) -> tuple[list[str], bool]:
+    """What each input of numbers, categories, dates or pixels is, in order; nothing of a text or a series."""
+    named = list(units(state)) if state["kind"] in ("tabular", "image") else []
+    return named, bool(state.get("mask", False))
 
 
 def _shapes(tensors: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -98,6 +98,11 @@ def test_every_problem_has_metrics_it_is_decided_by_and_errors_are_better_smalle
         ),
         (
             {},
+            {"tuning": {"space": {"transforms.scale": {"kind": "choice", "choices": ["standard", "minmax"]}}}},
+            "transforms.scale changes the unit that a reconstruction is measured in; leave it out",
+        ),
+        (
+            {},
             {"tuning": {"metric": "roc_auc"}},
             "tuning.metric: 'roc_auc' is not a metric here; choose validation_loss or",
         ),

@@ -90,6 +90,18 @@ def test_rows_to_come_that_are_in_the_file_are_answered_there_and_so_is_their_ot
     )
 
 
+def test_whose_a_row_to_come_is_and_when_are_foreseen():
+    frame = pd.DataFrame({"t": ["2024-01-01", "2024-01-02"] * 2, "who": list("aabb"), "y": [1, 2, 3, 4]})
+    found = asked(frame, Windows(columns=("y",), length=2, by="who"), columns=("who", "t"))
+    assert found.notes == ()
+    assert found.frame["who"].tolist() == ["a", "b"]
+    assert pd.to_datetime(found.frame["t"]).dt.day.tolist() == [3, 3]
+    assert found.frame[PAST].to_numpy().tolist() == [[1, 2], [3, 4]]
+    # A single row before says nothing of a step, so nobody knows when the next one is.
+    alone = asked(frame[::2].assign(t=[3, 9]), Windows(columns=("y",), length=1, by="who"), columns=("t",))
+    assert "looks at 't' of the row it forecasts" in alone.notes[0]
+
+
 def test_what_gets_no_answer_is_counted():
     frame = pd.DataFrame({"t": [1, 2, 3, 4, 5, 1], "who": list("aaaaab"), "y": [1, 2, None, 4, 5, 9]})
     found = asked(frame, Windows(columns=("y",), length=2, by="who"))

@@ -26,6 +26,12 @@ from tasks.train.loop import fit
 from tasks.train.preflight import run_gates
 
 SPLIT = {"kind": "random", "validation": 0.15, "test": 0.15, "key": 0, "group": None}
+STATE: dict[str, Any] = {
+    "kind": "tabular",
+    "numeric": [{"column": "a", "scale": 2.0, "gaps": True}],
+    "categorical": [],
+    "dates": [{"column": "b", "parts": ["weekend", "year"], "timezone": "UTC", "scale": [1.0, 3.0], "gaps": False}],
+}
 PREPARED = Prepared("", {"train": 9}, (3,), 2, ("no", "yes"), ("a", "b", "c"))
 
 
@@ -51,7 +57,9 @@ def champion(tmp_path: Path) -> Verified:
     package.mkdir(parents=True)
     made = {"data": {"target": "y", "id": None, "time": None, "split": SPLIT}, "cutoff": None}
     (package / "recipe.json").write_text(json.dumps(made))
-    (package / "transform.json").write_text(json.dumps({"classes": ["no", "yes"], "columns": ["a", "b", "c"]}))
+    spec = {"classes": ["no", "yes"], "columns": ["a", "b", "c"], "state": STATE}
+    for folder in (package, tmp_path):
+        (folder / "transform.json").write_text(json.dumps(spec))
     network = build(recipe().model.model_dump(mode="json"), (3,), 2, Path())
     safetensors.torch.save_file(network.state_dict(), package / "weights.safetensors")
     return Verified("small", VersionInfo("4", "", "", "READY", 0), tmp_path)
@@ -60,7 +68,8 @@ def champion(tmp_path: Path) -> Verified:
 def against(champion: Verified, of: Recipe, prepared: Prepared = PREPARED) -> str:
     """Why the champion is not started from."""
     weights = safetensors.torch.load_file(champion.weights)
-    return start._other_rows(champion, of, prepared) or start._other_shape(champion, weights, context(of), prepared)
+    asked = dataclasses.replace(context(of), home=Home(champion.folder))
+    return start._other_rows(champion, of, prepared) or start._other_shape(champion, weights, asked, prepared)
 
 
 def test_the_same_network_on_the_same_rows_can_be_started_from(champion: Verified) -> None:
@@ -85,12 +94,30 @@ def test_other_shapes_and_other_splits_are_begun_afresh(
     assert says in against(champion, of, prepared)
 
 
+@pytest.mark.parametrize(
+    ("changed", "others"),
+    [
+        ({}, False),
+        ({"numeric": [{"column": "a", "scale": 5.0, "gaps": True}]}, False),
+        ({"mask": True}, True),
+        ({"dates": [{**STATE["dates"][0], "parts": ["year", "weekend"]}]}, True),
+        ({"dates": [{**STATE["dates"][0], "timezone": "Asia/Tokyo"}]}, True),
+    ],
+    ids=["the same", "another scale", "a mask in place of a flag", "parts in another order", "another time zone"],
+)
+def test_as_many_inputs_with_another_meaning_are_begun_afresh(
+    champion: Verified, changed: dict[str, Any], others: bool
+) -> None:
+    (champion.folder / "transform.json").write_text(json.dumps({"state": {**STATE, **changed}}))
+    assert against(champion, recipe()) == ("makes other inputs of its columns" if others else "")
+
+
 def test_a_vocabulary_that_numbers_its_tokens_otherwise_is_begun_afresh(champion: Verified, tmp_path: Path) -> None:
     def says(theirs: list[str], beside: bool = False, **cut: Any) -> str:
         state = {"kind": "text", "level": "word", "ngrams": [1, 1], "lower": True, "numbers": "keep"}
 
         def placed(text: dict[str, Any]) -> dict[str, Any]:
-            return {"kind": "mixed", "sequence": text, "tabular": {}} if beside else text
+            return {"kind": "mixed", "sequence": text, "tabular": STATE} if beside else text
 
         (tmp_path / "transform.json").write_text(json.dumps({"state": placed({**state, "tokens": ["a", "b"]})}))
         spec = {"classes": ["no", "yes"], "columns": ["note"], "state": placed({**state, **cut, "tokens": theirs})}

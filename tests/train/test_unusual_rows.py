@@ -11,8 +11,12 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from tasks.core.architectures import Autoencoder
+from tasks.core.contracts import Prepared
+from tasks.core.errors import RequestError
 from tasks.core.recipe import Recipe
 from tasks.core.rows import Identity, row_ids
+from tasks.core.training import Training
 from tasks.metrics.classification import binary_roc_auc
 from tasks.models.predict import forward
 from tasks.models.scored import Scored
@@ -67,3 +71,12 @@ def test_images_that_are_no_digits_have_higher_scores_still(trained):
     pixels = load_digits().data[:300]
     shuffled = np.random.default_rng(0).permuted(pixels, axis=1)
     assert auc(trained, apply(pd.DataFrame(shuffled, columns=COLUMNS), trained[1]["state"])) > 0.99
+
+
+def test_an_autoencoder_that_could_copy_is_trained_by_nobody(tmp_path: Path) -> None:
+    prepared = Prepared("", {"train": 9}, (4,), 4, (), ("a", "b", "c", "d"))
+    for latent, refused in ((4, True), (3, False)):
+        model = Autoencoder(kind="autoencoder", latent=latent)
+        # What is not refused looks for its rows, and there are none.
+        with pytest.raises(RequestError if refused else FileNotFoundError, match="can copy" if refused else "npy"):
+            job("reconstruction", model, Training(), prepared, tmp_path, tmp_path, tmp_path)
