@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_digits
 
-from flows import training
-from flows.engine import Execution
 from flows.monitoring import monitor
-from tasks.core.contracts import Gate
-from tasks.core.home import Home, open_home
 from tasks.core.load import load_recipe
 from tasks.metrics.classification import binary_roc_auc
 from tasks.release.rescoring import shared_units
@@ -22,6 +17,7 @@ from tasks.serve.batch import predict_file
 from tasks.stores import registry, runs
 from tasks.stores.packaged import verified
 from tasks.transforms.units import units
+from tests.flows.carrying_out import carried_out
 
 CELLS = """\
 name: cells
@@ -46,16 +42,6 @@ gates: {promotion: {metric: rmse}}
 """
 
 
-def carried_out(folder: Path, recipe: str) -> tuple[Home, dict[str, Gate], Any]:
-    """The home, the gates by name, and what the last stage said."""
-    (folder / "recipe.yaml").write_text(recipe)
-    loaded, home = load_recipe(str(folder)), open_home(str(folder / "home"))
-    execution = Execution(loaded, home, training.plan_of(training.Order(loaded, home)))
-    outputs = training.life_cycle(lambda stage, *inputs: execution.carry_out(stage, *inputs).value, execution.skip)
-    assert [gate.name for gate in execution.gates if gate.blocks] == []
-    return home, {gate.name: gate for gate in execution.gates}, outputs
-
-
 def cells() -> pd.DataFrame:
     """Features of cell nuclei, without their diagnosis, in an order that stands for time."""
     frame = load_breast_cancer(as_frame=True).data
@@ -71,8 +57,7 @@ def digits() -> pd.DataFrame:
 @pytest.mark.slow
 def test_rows_without_labels_become_a_champion_that_says_how_unusual_a_row_is(tmp_path: Path) -> None:
     frame = cells()
-    frame.to_csv(tmp_path / "rows.csv", index=False)
-    home, gates, _ = carried_out(tmp_path, CELLS)
+    home, gates = carried_out(tmp_path, CELLS, frame)
     assert registry.champion_version(home, "cells") == "1"
     beaten = gates["beats_baseline"]
     assert beaten.evidence["metric"] == "mae" and beaten.evidence["value"] < 0.5 * beaten.evidence["baseline"]["mae"]
@@ -106,10 +91,9 @@ def test_rows_without_labels_become_a_champion_that_says_how_unusual_a_row_is(tm
 
 @pytest.mark.slow
 def test_a_challenger_of_another_scale_is_compared_in_the_units_of_the_champion(tmp_path: Path) -> None:
-    digits().to_csv(tmp_path / "rows.csv", index=False)
-    home, first, _ = carried_out(tmp_path, SHAPES)
+    home, first = carried_out(tmp_path, SHAPES, digits())
     wider = SHAPES.replace("latent: 12", "latent: 20").replace("minmax", "standard").replace("epochs: 10", "epochs: 14")
-    _, second, _ = carried_out(tmp_path, wider)
+    _, second = carried_out(tmp_path, wider, digits())
     evidence = second["better_than_champion"].evidence
     champion, challenger = (verified(home, "shapes", number) for number in ("1", "2"))
     assert registry.champion_version(home, "shapes") == "2"

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from flows import training
 from flows.checking import check
-from flows.engine import Execution
 from tasks.core.errors import RequestError
-from tasks.core.home import Home, open_home
 from tasks.core.load import load_recipe
 from tasks.ingest.fresh import read_file
 from tasks.serve.batch import predict_file
 from tasks.stores import registry, runs
+from tests.flows.carrying_out import carried_out
 from tests.train.sequenced import reviews, turned_round
 
 TEXT = """\
@@ -52,17 +49,6 @@ def tides(rows: int = 480) -> pd.DataFrame:
     hour = np.arange(rows)
     height = np.sin(hour / 2) + 0.1 * np.random.default_rng(0).normal(size=rows)
     return pd.DataFrame({"hour": hour, "height": height})
-
-
-def carried_out(folder: Path, recipe: str, frame: pd.DataFrame) -> tuple[Home, Any]:
-    """The home and what the last stage said."""
-    (folder / "recipe.yaml").write_text(recipe)
-    frame.to_csv(folder / "rows.csv", index=False)
-    loaded, home = load_recipe(str(folder)), open_home(str(folder / "home"))
-    execution = Execution(loaded, home, training.plan_of(training.Order(loaded, home)))
-    outputs = training.life_cycle(lambda stage, *inputs: execution.carry_out(stage, *inputs).value, execution.skip)
-    assert [gate.name for gate in execution.gates if gate.blocks] == []
-    return home, outputs
 
 
 @pytest.mark.slow
