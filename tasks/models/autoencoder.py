@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import nn
 
 from .activations import activation as activated
+from .encoding import EncoderDecoder
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(EncoderDecoder):
     """Linear layers down to the latent features and up again; float32 [N, *input_shape] → [N, inputs].
 
     Latent features and outputs are linear, so without hidden layers it spans what principal components span (Baldi &
@@ -35,16 +35,6 @@ class Autoencoder(nn.Module):
         inputs = math.prod(input_shape)
         self.encoder = nn.Sequential(nn.Flatten(), *_layers((inputs, *hidden, latent), activation))
         self.decoder = nn.Sequential(*_layers((latent, *reversed(hidden), inputs), activation))
-
-    def encode(self, inputs: torch.Tensor) -> torch.Tensor:
-        """The latent features, [N, latent]."""
-        latent: torch.Tensor = self.encoder(inputs)
-        return latent
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """The reconstruction, [N, inputs], in the order of the flattened inputs."""
-        outputs: torch.Tensor = self.decoder(self.encode(inputs))
-        return outputs
 
 
 def _layers(widths: Sequence[int], activation: str) -> list[nn.Module]:

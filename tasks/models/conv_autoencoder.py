@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import nn
 
+from .encoding import EncoderDecoder
 from .shapes import image_shape
 
 
-class ConvAutoencoder(nn.Module):
+class ConvAutoencoder(EncoderDecoder):
     """Convolutions down to the latent features and up again; float32 [N, C, H, W] → [N, C · H · W].
 
     Down: a 3 × 3 convolution with batch normalisation and ReLU for each stage, which halves the image (rounded up).
@@ -48,13 +48,3 @@ class ConvAutoencoder(nn.Module):
                 up += [enlarged, nn.Conv2d(counts[1], maps, 3, padding=1), nn.Flatten()]
         self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(counts[-1] * sizes[-1][0] * sizes[-1][1], latent))
         self.decoder = nn.Sequential(*up)
-
-    def encode(self, inputs: torch.Tensor) -> torch.Tensor:
-        """The latent features, [N, latent]."""
-        latent: torch.Tensor = self.encoder(inputs)
-        return latent
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """The reconstruction, [N, C · H · W], row by row of each channel."""
-        outputs: torch.Tensor = self.decoder(self.encode(inputs))
-        return outputs
