@@ -49,22 +49,26 @@ def relate(table: Table) -> Relations:
     columns = np.column_stack([table.numeric[name][kept] for name in names]) if names else np.empty((len(kept), 0))
     matrix = correlation(columns)
     signed = len(table.classes) <= 2
+    strengths = _with_target(table, signed) if table.target_name else {}
+    return Relations(names, matrix, len(kept), strengths, signed, redundant_pairs(matrix, names))
+
+
+def _with_target(table: Table, signed: bool) -> dict[str, float]:
     strengths: dict[str, float] = {}
-    for name, values in table.numeric.items() if table.target_name else ():
+    for name, values in table.numeric.items():
         if signed:
             strengths[name] = float(correlation(np.column_stack([values, table.target]))[0, 1])
         else:
             strengths[name] = correlation_ratio(table.target, values)
-    for name, texts in table.categorical.items() if table.target_name else ():
-        codes = category_codes(texts)
-        strengths[name] = cramers_v(codes, table.target) if table.classes else correlation_ratio(codes, table.target)
-    for name, dates in table.dates.items() if table.target_name else ():
-        for part in dates.parts:
-            if part != "year":
-                groups = dates.groups(part)
-                strong = cramers_v(groups, table.target) if table.classes else correlation_ratio(groups, table.target)
-                strengths[f"{name} ({part})"] = strong
-    return Relations(names, matrix, len(kept), strengths, signed, redundant_pairs(matrix, names))
+    codes = {name: category_codes(texts) for name, texts in table.categorical.items()}
+    codes |= {
+        f"{name} ({part})": dates.groups(part)
+        for name, dates in table.dates.items()
+        for part in dates.parts
+        if part != "year"
+    }
+    of_codes = cramers_v if table.classes else correlation_ratio
+    return strengths | {name: of_codes(groups, table.target) for name, groups in codes.items()}
 
 
 def correlation(columns: np.ndarray) -> np.ndarray:

@@ -59,17 +59,15 @@ def golden_frame(state: Mapping[str, Any]) -> pd.DataFrame:
     if state["kind"] == "series":
         return _series(state, rng)
     columns: dict[str, list[Any]] = {}
+    gap = [] if refuses_gaps(state) else [None]
     for column, centre, scale in _numeric(state):
         numbers = centre + scale * rng.uniform(-SPREAD, SPREAD, ROWS)
-        gap = [] if refuses_gaps(state) else [None]
         columns[column] = [*(float(f"{value:.6g}") for value in numbers), float(round(centre)), *gap]
     for index, entry in enumerate(state.get("categorical", ())):
         known = entry["categories"] or [UNSEEN]
         values = [known[(row + index) % len(known)] for row in range(ROWS)]
-        gap = [] if refuses_gaps(state) else [None]
         columns[entry["column"]] = [*values, UNSEEN, *gap]
     for entry in state.get("dates", ()):
-        gap = [] if refuses_gaps(state) else [None]
         columns[entry["column"]] = [*_dates(rng), LEAP_DAY, *gap]
     return pd.DataFrame({name: pd.Series(columns[name], dtype=object) for name in state["columns"]})
 

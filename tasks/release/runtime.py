@@ -22,6 +22,8 @@ from tasks.core.hashing import json_sha256
 ALLOWED = frozenset({"numpy", "pandas", "torch", "safetensors"}) | sys.stdlib_module_names
 """What shipped code may import beside itself."""
 
+APPLY_HALF = ("apply", "cells", "words", "dates", "outputs", "units")
+"""Modules of `tasks/transforms` that a packaged model needs."""
 _MARKER = '"""Part of a packaged model; named after its content."""\n'
 
 
@@ -37,12 +39,7 @@ def runtime_files(model: Mapping[str, Any], recipe_folder: Path) -> dict[str, st
         "models/__init__.py": _source(models.__file__),
         "models/predict.py": _beside(models.__file__, "predict.py"),
         "models/scored.py": _beside(models.__file__, "scored.py"),
-        "transforms/apply.py": _beside(transforms.__file__, "apply.py"),
-        "transforms/cells.py": _beside(transforms.__file__, "cells.py"),
-        "transforms/words.py": _beside(transforms.__file__, "words.py"),
-        "transforms/dates.py": _beside(transforms.__file__, "dates.py"),
-        "transforms/outputs.py": _beside(transforms.__file__, "outputs.py"),
-        "transforms/units.py": _beside(transforms.__file__, "units.py"),
+        **{f"transforms/{name}.py": _beside(transforms.__file__, f"{name}.py") for name in APPLY_HALF},
     }
     if model["kind"] != "custom":
         module = models.KINDS[model["kind"]].partition(":")[0].rpartition(".")[2]

@@ -60,10 +60,12 @@ def questions(
     _refuse_empty_cells(frame, windows, time)
     numbers = {column: pd.to_numeric(frame[column], errors="coerce").astype(float) for column in windows.columns}
     known = frame.assign(**numbers).reset_index(drop=True)
-    places = _places(known, windows, time)
+    order = in_order(known, time)
+    places = _places(known, windows, order)
     _refuse_few_rows(places, windows)
-    _refuse_gaps(known, places, time)
-    times = _times(known, places, windows, time)
+    ordered, series = known[time][order], places["series"][order]
+    _refuse_gaps(ordered, series)
+    times = _times(ordered, series, windows.horizon)
     # Known of rows to come: what they have seen, whose they are, and when they are, where steps follow a rule.
     foreseen = {*window_columns(windows), windows.by, *([] if None in times else [time])}
     beside = [column for column in columns if column not in foreseen]
@@ -72,7 +74,7 @@ def questions(
     # With the time of their last row, and so after it, because rows of one time keep their order.
     coming = known.iloc[ahead].assign(**dict.fromkeys(windows.columns, np.nan))
     every = pd.concat([known, coming], ignore_index=True)
-    places = _places(every, windows, time)
+    places = _places(every, windows, in_order(every, time))
     full = places["rank"] >= windows.length - 1 + windows.horizon
     ends = places["end"].where(full, 0).astype(int).to_numpy()
     valued = every[list(windows.columns)].notna().all(axis=1).to_numpy()
@@ -94,9 +96,8 @@ def questions(
     return Questions(asked[ended], labels[ended], tuple(notes))
 
 
-def _places(frame: pd.DataFrame, windows: Windows, time: str) -> pd.DataFrame:
+def _places(frame: pd.DataFrame, windows: Windows, order: pd.Index) -> pd.DataFrame:
     """Of each row: `series`, the number of whose it is; `rank` among those; `end`, where the row's window ends."""
-    order = in_order(frame, time)
     owner = pd.Series(np.zeros(len(frame), dtype=np.int64))
     if windows.by is not None:
         owner = pd.Series(pd.factorize(frame[windows.by])[0])
@@ -104,13 +105,9 @@ def _places(frame: pd.DataFrame, windows: Windows, time: str) -> pd.DataFrame:
     return pd.DataFrame({"series": owner, "rank": ordered.cumcount(), "end": ordered.shift(windows.horizon)})
 
 
-def _times(known: pd.DataFrame, places: pd.DataFrame, windows: Windows, time: str) -> list[object]:
+def _times(ordered: pd.Series, series: pd.Series, horizon: int) -> list[object]:
     """Times of the rows that are not in the file, series by series; None where the steps follow no rule."""
-    found: list[object] = []
-    order = in_order(known, time)
-    for _, column in known[time][order].groupby(places["series"][order]):
-        found += continued(column, windows.horizon)
-    return found
+    return [moment for _, column in ordered.groupby(series) for moment in continued(column, horizon)]
 
 
 def _left_out(places: pd.DataFrame, torn: pd.Series, windows: Windows) -> Iterator[str]:
@@ -156,13 +153,12 @@ def _refuse_few_rows(places: pd.DataFrame, windows: Windows) -> None:
         )
 
 
-def _refuse_gaps(known: pd.DataFrame, places: pd.DataFrame, time: str) -> None:
-    order = in_order(known, time)
-    gaps = missing_between(moments_in(known[time])[order], places["series"][order])
+def _refuse_gaps(ordered: pd.Series, series: pd.Series) -> None:
+    gaps = missing_between(moments_in(ordered), series)
     if gaps:
         raise ValueError(
-            f"Rows are missing at {count(gaps, 'place')} of '{time}', where a step is longer than the others; add "
-            "them, their values left empty where nobody knows them."
+            f"Rows are missing at {count(gaps, 'place')} of '{ordered.name}', where a step is longer than the others; "
+            "add them, their values left empty where nobody knows them."
         )
 
 
